@@ -1,0 +1,74 @@
+/** Between the main thread and a key actor. */
+import type { MessagePort } from 'node:worker_threads';
+import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
+import type { LogLine } from '../policy/protocol.ts';
+
+export type CurveName = 'native' | 'wasm' | 'noble';
+
+/** How an event ended, for metrics; `dropped:*` were not answered. */
+export type Outcome =
+  | 'allowed'
+  | 'denied'
+  | 'failed'
+  | 'invalid'
+  | 'overloaded'
+  | 'rate limited'
+  | 'expired'
+  | 'dropped: signature'
+  | 'dropped: skew'
+  | 'dropped: undecryptable'
+  | 'dropped: not a request'
+  | 'dropped: no binding'
+  | 'dropped: replay'
+  | 'dropped: busy';
+
+export type KeyLimits = {
+  /** s */
+  maxClockSkew: number;
+  /** s; how far in the future an event's created_at may lie */
+  maxFutureEvent: number;
+  /** requests per second and client */
+  clientRate: number;
+  clientBurst: number;
+  /** ms */
+  requestDeadline: number;
+  /** bytes */
+  maxContent: number;
+};
+
+/** `lane: 'overflow'`: the key's queue is full; if it is genuine, answer `overloaded`. */
+export type Lane = 'normal' | 'overflow';
+
+export type MainToKey = MainProtocol<{
+  /** Makes this blank thread the actor of one key; answered when it can sign. Ports: vault (Unsealing), policy. */
+  activate: Ask<
+    {
+      keyName: string;
+      pubkey: string;
+      vault: MessagePort;
+      policy: MessagePort;
+      limits: KeyLimits;
+      relays: string[];
+      /** Lowest level whose lines are worth sending. */
+    },
+    { ok: true } | { ok: false; refusal: string }
+  >;
+  /** A NIP-46 event as the relay sent it. `arrived`: monotonic ms. */
+  event: Tell<{ seq: number; raw: string; arrived: number; lane: Lane }>;
+  /** The policy actor was restarted. */
+  policy: Tell<{ port: MessagePort }>;
+  /** Advertised relays changed. */
+  relays: Tell<{ relays: string[] }>;
+  /** Overwrites the key; the thread is ended right after. */
+  wipe: Ask<null, null>;
+}>;
+
+export type KeyToMain = MainProtocol<{
+  /** A blank thread has loaded its backend and is warm. */
+  ready: Tell<{ curve: CurveName }>;
+  /** The id and signature of this event hold: remember it as handled. */
+  verified: Tell<{ seq: number; id: string }>;
+  /** The end of an event: at most one for each `seq`. `response`: a signed event as JSON, to be published. */
+  done: Tell<{ seq: number; method: string; outcome: Outcome; response: string | null }>;
+  log: Tell<LogLine>;
+}>;

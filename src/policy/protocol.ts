@@ -1,0 +1,213 @@
+/** What is said to and by the policy actor. Shapes only; docs/POLICY.md says what the answers mean. */
+import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
+
+/** NIP-46 methods that a rule must grant. */
+export type GrantedMethod = 'sign_event' | 'nip44_encrypt' | 'nip44_decrypt' | 'nip04_encrypt' | 'nip04_decrypt';
+/** NIP-46 methods that a live binding is enough for. */
+export type BoundMethod = 'get_public_key' | 'ping' | 'switch_relays' | 'get_relays';
+
+/**
+ * Why a request is refused; the text is the error that the client reads, word for word. Two are never sent:
+ * `no binding` (a stranger's request is dropped in silence) and `replayed` (this very event was handled before).
+ */
+export type Refusal =
+  | 'not authorized'
+  | 'revoked'
+  | 'usage limit reached'
+  | 'token expired'
+  | 'policy expired'
+  | 'token revoked'
+  | 'token not found'
+  | 'token already redeemed'
+  | 'audit log unavailable'
+  | 'no binding'
+  | 'replayed';
+
+/** `grant` names what allowed it: `rule:<id>`, `condition:<id>`, `binding`, `token:<id>`. */
+export type Decision = { ok: true; grant: string } | { ok: false; refusal: Refusal };
+
+/** Who asks, in which event: common to all that a key actor asks. Keys and ids are lower-case hex. */
+export interface Asked {
+  client: string;
+  requestId: string;
+  /** Id of the NIP-46 event. */
+  envelope: string;
+  /** Keyed hash of client, request id and decrypted body: knows a retry, tells nothing to a reader of the database. */
+  body: string;
+  /** Monotonic ms (`Clock.mono`) after which it must not be carried out. */
+  expires: number;
+  /** Asked a second time because the policy actor was restarted: the same envelope is then no replay. */
+  again?: boolean;
+}
+
+export interface DecideRequest extends Asked {
+  method: GrantedMethod | BoundMethod;
+  /** Of the event to be signed; null for other methods. */
+  kind: number | null;
+  /** Id of the event to be signed. */
+  eventId: string | null;
+  /** The other side of a cipher. */
+  peer: string | null;
+  /** The key actor still holds the response to this body: check binding and grant, record and count nothing. */
+  recheck: boolean;
+}
+
+export interface ConnectRequest extends Asked {
+  /** The token's secret, or an empty string. */
+  secret: string;
+}
+
+/** A key actor, on a port that the policy actor knows to be that key's and no other's. */
+export type KeyToPolicy = {
+  decide: Ask<DecideRequest, Decision>;
+  connect: Ask<ConnectRequest, Decision>;
+  logout: Ask<Asked, Decision>;
+};
+export type PolicyToKey = Record<never, never>;
+
+/** Dates are ms since the epoch. */
+export type KeyRow = {
+  id: number;
+  name: string;
+  pubkey: string;
+  createdAt: number;
+  deletedAt: number | null;
+  lockedAt: number | null;
+  userCount: number;
+  tokenCount: number;
+};
+
+export type TokenRow = {
+  id: number;
+  keyName: string;
+  keyPubkey: string | null;
+  clientName: string;
+  secret: string;
+  policyId: number | null;
+  policyName: string | null;
+  createdAt: number;
+  updatedAt: number;
+  expiresAt: number | null;
+  redeemedAt: number | null;
+  /** Client pubkey that redeemed it. */
+  redeemedBy: string | null;
+  revokedAt: number | null;
+  keyUserId: number | null;
+};
+
+export type RuleRow = {
+  id: number;
+  method: string;
+  kind: string | null;
+  maxUsageCount: number | null;
+  currentUsageCount: number;
+  maxUsagePerToken: number | null;
+  expiresAt: number | null;
+};
+
+export type PolicyRow = {
+  id: number;
+  name: string;
+  description: string | null;
+  createdAt: number;
+  updatedAt: number;
+  expiresAt: number | null;
+  rules: RuleRow[];
+};
+
+export type NewRule = {
+  method: string;
+  /** Kept as text; null for a rule without a kind. */
+  kind: string | null;
+  maxUsageCount: number | null;
+  maxUsagePerToken: number | null;
+  expiresAt: number | null;
+};
+
+/** An admin command either did it or says in one line why not. */
+export type Outcome<T> = { ok: true; value: T } | { ok: false; refusal: string };
+
+/** What the admin actor may do to the records. Every change is one transaction and in force at the next decision. */
+export type AdminToPolicy = {
+  /**
+   * Before anything is carried out: remembers the admin's event durably. Refused `replayed` when it was carried
+   * out before, in this run or an earlier one. `target` is what the method works on, never a secret.
+   */
+  begin: Ask<{ admin: string; event: string; method: string; target: string; createdAt: number }, Outcome<null>>;
+  /** Records how it ended. */
+  end: Ask<{ admin: string; event: string; method: string; target: string; outcome: string }, Outcome<null>>;
+  listKeys: Ask<null, KeyRow[]>;
+  /** Fails when the name is taken (deleted keys keep theirs) or the pubkey has another name. */
+  createKey: Ask<{ name: string; pubkey: string }, Outcome<KeyRow>>;
+  setLocked: Ask<{ name: string; locked: boolean }, Outcome<null>>;
+  listPolicies: Ask<null, PolicyRow[]>;
+  createPolicy: Ask<
+    { name: string; description: string | null; expiresAt: number | null; rules: NewRule[] },
+    Outcome<PolicyRow>
+  >;
+  listTokens: Ask<{ keyName: string }, TokenRow[]>;
+  createToken: Ask<
+    { keyName: string; clientName: string; policyId: number; expiresAt: number | null; createdBy: string },
+    Outcome<TokenRow>
+  >;
+  revokeToken: Ask<{ id: number }, Outcome<null>>;
+  status: Ask<null, PolicyStatus>;
+};
+/** The admin actor signs the head of the audit chain and keeps it (docs/POLICY.md). */
+export type PolicyToAdmin = {
+  head: Tell<{ seq: number; hash: string; cut: number; at: number }>;
+};
+
+export type PolicyStatus = {
+  writable: boolean;
+  /** ms since the epoch of the last durable audit row, null when there was none in this run. */
+  lastWrite: number | null;
+  /** Why the last write failed, while it does. */
+  failure: string | null;
+  schemaVersion: number;
+  auditRows: number;
+};
+
+export type PolicyOpenOptions = {
+  databasePath: string;
+  /** s */
+  maxClockSkew: number;
+  auditRetentionDays: number;
+  kindsNotInAll: number[];
+  /** Pubkeys that no client may decrypt from: admins and the daemon. */
+  reserved: string[];
+  /** The keystore holds keys: an empty or missing database must not be created in silence. */
+  keysInKeystore: number;
+  allowEmptyDatabase: boolean;
+};
+
+/** The main thread. */
+export type MainToPolicy = MainProtocol<{
+  /** Opens and migrates the database; refused with a line for the operator. */
+  open: Ask<PolicyOpenOptions, { ok: true; schemaVersion: number } | { ok: false; refusal: string }>;
+  /** A key actor's port. The policy actor answers for this key on it. */
+  attachKey: Tell<{ keyName: string; port: import('node:worker_threads').MessagePort }>;
+  attachAdmin: Tell<{ port: import('node:worker_threads').MessagePort }>;
+  keys: Ask<null, KeyRow[]>;
+  createKey: Ask<{ name: string; pubkey: string }, Outcome<KeyRow>>;
+  /** Client pubkeys that are bound to the key (revoked ones too: they are owed a denial). */
+  clients: Ask<{ keyName: string }, string[]>;
+  /** A real write, durable, that leaves nothing behind. */
+  health: Ask<null, PolicyStatus>;
+  /** Finishes what is queued, writes the head, closes the database. */
+  close: Ask<null, null>;
+}>;
+export type PolicyToMain = MainProtocol<{
+  /** A client was bound to a key. */
+  bound: Tell<{ keyName: string; client: string }>;
+  /** The database was changed by somebody else: forget what `clients` said. */
+  forgetClients: Tell<null>;
+  log: Tell<LogLine>;
+}>;
+
+/** A log line on its way to the main thread, which alone prints. No secrets: docs/SECURITY.md. */
+export type LogLine = {
+  level: 'debug' | 'info' | 'warn' | 'error';
+  message: string;
+  fields: { readonly [key: string]: string | number | boolean | null };
+};
