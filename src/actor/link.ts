@@ -1,3 +1,4 @@
+import type { MessagePort, Worker } from 'node:worker_threads';
 import {
 
   ActorError,
@@ -13,11 +14,7 @@ import {
 } from './protocol.ts';
 
 /** What a link needs of a `Worker`, a `MessagePort` or `parentPort`. */
-export interface PortLike {
-  postMessage(value: unknown, transfer?: readonly Transferable[]): void;
-  on(event: 'message', listener: (value: unknown) => void): unknown;
-  on(event: 'close' | 'exit', listener: () => void): unknown;
-}
+export type PortLike = MessagePort | Worker;
 
 export interface LinkOptions {
   /** Asks that may wait for an answer here, and asks of the other side that may be in work, at once. */
@@ -78,8 +75,8 @@ export class Link<Out extends { [K in keyof Out]: Protocol[string] }, In extends
     this.#onClose = options.onClose;
     this.#onError = options.onError;
     port.on('message', (value) => this.#receive(value as Frame[]));
-    port.on('close', () => this.close());
-    port.on('exit', () => this.close());
+    if (isWorker(port)) port.on('exit', () => this.close());
+    else port.on('close', () => this.close());
   }
 
   get closed(): boolean {
@@ -217,6 +214,10 @@ export class Link<Out extends { [K in keyof Out]: Protocol[string] }, In extends
       this.#sweep = undefined;
     }
   }
+}
+
+function isWorker(port: PortLike): port is Worker {
+  return 'terminate' in port;
 }
 
 /**

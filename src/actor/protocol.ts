@@ -73,6 +73,14 @@ export function asSecret(bytes: Uint8Array): Secret {
   return bytes as Secret;
 }
 
+/**
+ * Zeroed bytes for a secret. Outside the garbage-collected heap from the start: V8 keeps an array of up to 64 bytes
+ * inside it, and moving that array, or asking for its `buffer`, leaves a copy behind that nobody can overwrite.
+ */
+export function newSecret(size: number): Secret {
+  return new Uint8Array(new ArrayBuffer(size)) as Uint8Array as Secret;
+}
+
 /** Overwrites bytes that are no longer needed. */
 export function wipe(...secrets: (Uint8Array | null | undefined)[]): void {
   for (const bytes of secrets) bytes?.fill(0);

@@ -24,21 +24,41 @@ export type AdminOpened =
   | { ok: false; refusal: string; exitCode: number };
 
 export type MainToAdmin = MainProtocol<{
-  /** Reads the configuration file, takes the admin key out of it and keeps it here. */
-  open: Ask<{ configPath: string; quickstart: { data: string; relay: string } | null }, AdminOpened>;
+  /**
+   * Reads the configuration file, takes the admin key out of it and keeps it here. `quickstart`: a data folder, in
+   * which the file and what belongs to it are made first if need be.
+   */
+  open: Ask<{ configPath: string; quickstart: string | null }, AdminOpened>;
   /** The port to the policy actor; a new one after its restart. */
   policy: Tell<{ port: MessagePort }>;
   /** What bunker URLs and the connection string advertise, and what clock skew is allowed (s). */
-  settings: Tell<{ relays: string[]; adminRelays: string[]; maxClockSkew: number; admins: string[]; maxContent: number }>;
+  settings: Tell<{
+    relays: string[];
+    adminRelays: string[];
+    maxClockSkew: number;
+    admins: string[];
+    maxContent: number;
+  }>;
   /** An event addressed to the daemon's key. `lane`: strangers' events come in a narrow one. */
-  event: Tell<{ raw: string; arrived: number; lane: 'admin' | 'stranger' }>;
+  event: Tell<{ seq: number; raw: string; arrived: number; lane: 'admin' | 'stranger' }>;
+  /** A fresh signed event (JSON) from the daemon to itself, which a relay that serves us must bring back. */
+  probe: Ask<null, string>;
   /** Quickstart only: makes what the demonstration needs; the passphrase file is read and written by workers. */
   quickstart: Ask<{ data: string }, QuickstartMade>;
   close: Ask<null, null>;
 }>;
 
 export type QuickstartMade =
-  | { ok: true; keyName: string; bunkerUrl: string | null; redeemed: boolean; adminNpub: string; adminNsecFile: string; passphraseFile: string }
+  | {
+      ok: true;
+      keyName: string;
+      bunkerUrl: string | null;
+      connectionString: string;
+      redeemed: boolean;
+      adminNpub: string;
+      adminNsecFile: string;
+      passphraseFile: string;
+    }
   | { ok: false; refusal: string };
 
 /** What the daemon tells about itself, for get_status. */
@@ -55,6 +75,8 @@ export type DaemonStatus = {
 export type AdminToMain = MainProtocol<{
   /** A signed event (JSON) for all admin relays. */
   publish: Tell<{ event: string }>;
+  /** Whether the event `seq` is what it claims: one for each `event`. */
+  verdict: Tell<{ seq: number; ok: boolean }>;
   /**
    * Creates a sealed key, its Key row and its subscription; answered when a client could connect. `port` carries
    * the passphrase (and an imported key) to the unlocker.

@@ -34,10 +34,23 @@ export type KeyLimits = {
   requestDeadline: number;
   /** bytes */
   maxContent: number;
+  /** `all`: a stranger's request is refused aloud, once a minute to one pubkey. */
+  answerUnknown: 'connect' | 'all' | 'none';
 };
 
-/** `lane: 'overflow'`: the key's queue is full; if it is genuine, answer `overloaded`. */
-export type Lane = 'normal' | 'overflow';
+/**
+ * `overflow`: the key's queue is full; if it is genuine, answer `overloaded`. `stranger`: the main thread knows no
+ * binding of this client; whatever is not a `connect` is answered only if the policy actor knows one.
+ */
+export type Lane = 'normal' | 'overflow' | 'stranger';
+
+export type SignedResponse = {
+  /** The event as JSON. */
+  raw: string;
+  id: string;
+  /** s */
+  createdAt: number;
+};
 
 export type MainToKey = MainProtocol<{
   /** Makes this blank thread the actor of one key; answered when it can sign. Ports: vault (Unsealing), policy. */
@@ -48,13 +61,13 @@ export type MainToKey = MainProtocol<{
       vault: MessagePort;
       policy: MessagePort;
       limits: KeyLimits;
+      /** Advertised relays, sorted. */
       relays: string[];
-      /** Lowest level whose lines are worth sending. */
     },
     { ok: true } | { ok: false; refusal: string }
   >;
-  /** A NIP-46 event as the relay sent it. `arrived`: monotonic ms. */
-  event: Tell<{ seq: number; raw: string; arrived: number; lane: Lane }>;
+  /** A NIP-46 event as the relay sent it. `arrived`: monotonic ms. `again`: a thread that crashed had it before. */
+  event: Tell<{ seq: number; raw: string; arrived: number; lane: Lane; again: boolean }>;
   /** The policy actor was restarted. */
   policy: Tell<{ port: MessagePort }>;
   /** Advertised relays changed. */
@@ -68,7 +81,7 @@ export type KeyToMain = MainProtocol<{
   ready: Tell<{ curve: CurveName }>;
   /** The id and signature of this event hold: remember it as handled. */
   verified: Tell<{ seq: number; id: string }>;
-  /** The end of an event: at most one for each `seq`. `response`: a signed event as JSON, to be published. */
-  done: Tell<{ seq: number; method: string; outcome: Outcome; response: string | null }>;
+  /** The end of an event: one for each `seq`. `response`: a signed event, to be published. */
+  done: Tell<{ seq: number; method: string; outcome: Outcome; response: SignedResponse | null }>;
   log: Tell<LogLine>;
 }>;

@@ -29,6 +29,8 @@ export interface Unsealing {
 /** Unlocker to vault, on a port that the vault made for this one task. */
 export type UnlockerToVault = {
   keep: Ask<Unsealing, null>;
+  /** One more port like this one, for a part of the task that another thread of the pool does. */
+  another: Ask<null, MessagePort>;
 };
 
 /** Main thread to vault. Ports are handed on unread. */
@@ -49,13 +51,17 @@ export type VaultToMain = MainProtocol<{
 /** Where a passphrase comes from: a port on which one `Passphrase` message waits, or a file the unlocker reads. */
 export type PassphraseSource = { port: MessagePort } | { file: string };
 
-/** Admin actor to unlocker, the one message on their port. `imported`: nsec, hex or ncryptsec text as bytes. */
+/**
+ * Admin actor to unlocker, the one message on their port (`handOn` makes it). `imported`: nsec, hex or ncryptsec text
+ * as bytes; `importPassphrase`: the ncryptsec's own.
+ */
 export interface PassphraseMessage {
   passphrase: Secret;
   imported?: Secret;
+  importPassphrase?: Secret;
 }
 
-/** Tasks of the unlock pool: what the main thread posts; it holds no secret. `vault` comes from `intake`. */
+/** What the main thread asks of the pool; it holds no secret. `vault` comes from `intake`. */
 export type UnlockTask =
   | {
       op: 'create';
@@ -81,4 +87,67 @@ export type UnlockResult = {
   unlocked: string[];
   /** `error`: `wrong passphrase`, `key file is damaged`, `no such key in the keystore`, ... */
   failed: { name: string; pubkey: string; error: string }[];
+  /** Why no key was tried at all: the passphrase did not come, its file is missing, the pool is busy, ... */
+  refusal?: string;
+  /** One line each: what is not right, but did not keep it from working. */
+  warnings?: string[];
+};
+
+/** What is wrong with the keystore as a whole, or how much is in it. */
+export type PrepareResult = { ok: true; keys: number; slots: number } | { ok: false; refusal: string };
+
+type KeyRef = { name: string; pubkey: string };
+
+/**
+ * What the pool posts to its threads. A task is planned first: `plan` takes the passphrase in, says what memory each
+ * part of the work needs, and hands the passphrase on to each part over a port of its own. The parts follow, as
+ * memory and cores allow.
+ */
+export type PoolTask =
+  /** Once at start: folder and modes, temporary files that a crash left behind. */
+  | { op: 'prepare'; keystore: string }
+  | { op: 'plan'; for: 'create'; keystore: string; logN: number; source: PassphraseSource; timeoutMs: number }
+  | {
+      op: 'plan';
+      for: 'unlock';
+      keystore: string;
+      keys: KeyRef[];
+      source: PassphraseSource;
+      timeoutMs: number;
+      vault: MessagePort;
+    }
+  | {
+      op: 'create';
+      keystore: string;
+      logN: number;
+      /** Of the most costly derivation that was planned; a slot that costs more is not tried. */
+      maxLogN: number;
+      /** Ids of the slots that the passphrase is tried on, besides those that came after the first `seen`. */
+      slots: string[];
+      seen: number;
+      name: string;
+      passphrase: MessagePort;
+      timeoutMs: number;
+      vault: MessagePort;
+      taken: KeyRef[];
+      lock: SharedArrayBuffer;
+      /** Number of this task, as the lock's owner. */
+      task: number;
+    }
+  | {
+      op: 'unlock';
+      keystore: string;
+      maxLogN: number;
+      keys: KeyRef[];
+      passphrase: MessagePort;
+      timeoutMs: number;
+      vault: MessagePort;
+    };
+
+export type CreatePlan = { ok: true; slots: string[]; seen: number; maxLogN: number; passphrase: MessagePort };
+export type UnlockPlan = {
+  ok: true;
+  parts: { keys: KeyRef[]; maxLogN: number; passphrase: MessagePort; vault: MessagePort }[];
+  failed: UnlockResult['failed'];
+  warnings: string[];
 };

@@ -1,0 +1,98 @@
+/** What all benchmarks share: runs in turn, spread, the table on the screen and the result on disk. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+
+export const RESULTS = join(import.meta.dirname, 'results');
+
+/** Several measurements of one thing. */
+export interface Spread {
+  median: number;
+  min: number;
+  max: number;
+}
+
+/** One line of a result; its columns are the benchmark's own. */
+export type Row = { [column: string]: string | number | Spread };
+
+export interface Result {
+  name: string;
+  /** What was measured, and in which unit. */
+  what: string;
+  date: string;
+  machine: string;
+  node: string;
+  rows: Row[];
+}
+
+export function spread(values: readonly number[]): Spread {
+  if (values.length === 0) throw new RangeError('nothing was measured');
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length / 2;
+  const median = sorted.length % 2 === 1 ? sorted[Math.floor(half)]! : (sorted[half - 1]! + sorted[half]!) / 2;
+  return { median, min: sorted[0]!, max: sorted.at(-1)! };
+}
+
+/**
+ * Takes a sample of each subject in turn (A B A B), so that what disturbs the machine disturbs them alike.
+ *
+ * @returns for each subject its samples, in order: the nth of all belong together
+ */
+export async function inTurn<S, T>(
+  subjects: readonly S[],
+  rounds: number,
+  sample: (subject: S) => T | Promise<T>,
+): Promise<T[][]> {
+  const samples: T[][] = subjects.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, subject] of subjects.entries()) samples[i]!.push(await sample(subject));
+  }
+  return samples;
+}
+
+/** The spread of a / b, of samples that were taken in turn. */
+export function ratio(a: readonly number[], b: readonly number[]): Spread {
+  return spread(a.map((value, i) => value / b[i]!));
+}
+
+/** `12.3 (11.9-14.0)`, or the value as it is. */
+export function shown(value: Row[string] | undefined): string {
+  if (value === undefined) return '';
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number') return digits(value);
+  return `${digits(value.median)} (${digits(value.min)}-${digits(value.max)})`;
+}
+
+/** Three significant digits, and no fraction from 100 on. */
+function digits(value: number): string {
+  return Math.abs(value) >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toPrecision(3);
+}
+
+/** Prints the table and writes `bench/results/<name>.json`. */
+export function publish(name: string, what: string, rows: Row[]): void {
+  const cpu = cpus();
+  const result: Result = {
+    name,
+    what,
+    date: new Date().toISOString().slice(0, 10),
+    machine: `${cpu.length} x ${cpu[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    node: process.version,
+    rows,
+  };
+  console.log(`\n${what}\n${result.machine}, Node ${result.node}; median (min-max)\n`);
+  console.log(table(rows));
+  mkdirSync(RESULTS, { recursive: true });
+  const path = join(RESULTS, `${name}.json`);
+  writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);
+  console.log(`\nwritten to ${path}`);
+}
+
+/** The rows as a Markdown table, which is one on the screen as well. */
+export function table(rows: readonly Row[]): string {
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const cells = [columns, ...rows.map((row) => columns.map((column) => shown(row[column])))];
+  const widths = columns.map((_, i) => Math.max(...cells.map((line) => line[i]!.length)));
+  const lines = cells.map((line) => `| ${line.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`);
+  lines.splice(1, 0, `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`);
+  return lines.join('\n');
+}

@@ -1,0 +1,33 @@
+/**
+ * Writes docs/PERFORMANCE.md from bench/results/*.json.
+ *
+ *   npm run bench:report
+ */
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { RESULTS, type Result, table } from './measure.ts';
+
+const DOCUMENT = join(import.meta.dirname, '..', 'docs', 'PERFORMANCE.md');
+const INTRODUCTION = `# Performance
+
+Written by \`npm run bench:report\` from the last run of each benchmark: change the benchmarks, not this file.
+
+Machines are shared and noisy, so no figure here is an absolute promise. What is compared was measured in one run, in
+turn (A B A B); figures are the median, with the smallest and the largest behind it. CPU is user and system time of
+the measured process alone. \`npm run bench\` lists the benchmarks; the head of each program says what it does.
+`;
+
+const results = globSync('*.json', { cwd: RESULTS })
+  .sort()
+  .map((file) => JSON.parse(readFileSync(join(RESULTS, file), 'utf8')) as Result);
+const sections = results.map(
+  ({ name, what, machine, node, date, rows }) =>
+    `## ${name}\n\n${what}.\n\n${table(rows)}\n\n${machine}, Node ${node}, ${date}.\n`,
+);
+if (results.length === 0) {
+  console.error('no results yet: npm run bench -- <name>');
+  process.exitCode = 1;
+} else {
+  writeFileSync(DOCUMENT, `${INTRODUCTION}\n${sections.join('\n')}`);
+  console.log(`written to ${DOCUMENT}`);
+}

@@ -1,0 +1,173 @@
+#!/usr/bin/env node
+/**
+ * Builds dist/: one file for the daemon and command line, one for each worker entry.
+ *
+ *   node build.ts [--if-stale] [--verbose]
+ *
+ * docs/DEVELOPMENT.md says what each entry may import; test/build.test.ts holds it to that.
+ */
+import { randomUUID } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import type { BuildOptions, Metafile } from 'esbuild';
+
+const root = import.meta.dirname;
+
+interface Entry {
+  source: string;
+  output: string;
+  /** Keeps class names that a library compares with text. It costs a call for each function made: not for hot code. */
+  keepNames?: boolean;
+}
+
+const ENTRIES: Entry[] = [
+  { source: 'src/main.ts', output: 'dist/redoubt.js' },
+  { source: 'workers/key.ts', output: 'dist/workers/key.js' },
+  // MikroORM knows its Migrator by the name of the class, and loads all of itself a second time if it is another.
+  { source: 'workers/policy.ts', output: 'dist/workers/policy.js', keepNames: true },
+  { source: 'workers/admin.ts', output: 'dist/workers/admin.js' },
+  { source: 'workers/vault.ts', output: 'dist/workers/vault.js' },
+  { source: 'workers/unlock.ts', output: 'dist/workers/unlock.js' },
+  { source: 'workers/verify.ts', output: 'dist/workers/verify.js' },
+];
+
+/** Packages that find files beside themselves, and so stay in node_modules. */
+const EXTERNAL = [
+  'better-sqlite3',
+  'pino',
+  'pino-pretty',
+  'piscina',
+  'tiny-secp256k1',
+  // Optional parts of ws, which does without.
+  'bufferutil',
+  'utf-8-validate',
+];
+
+const SOURCES = ['src', 'workers', 'prisma-compat', 'build.ts', 'package.json', 'package-lock.json', 'tsconfig.json'];
+
+/** Bundled CommonJS packages call `require` for what is built into Node. */
+const REQUIRE =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+export interface Bundle {
+  entry: Entry;
+  files: { path: string; contents: Uint8Array }[];
+  metafile: Metafile;
+}
+
+/** Bundles one entry in memory. */
+export async function bundle(entry: Entry): Promise<Bundle> {
+  const esbuild = await import('esbuild');
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  const options: BuildOptions = {
+    absWorkingDir: root,
+    entryPoints: [entry.source],
+    outfile: entry.output,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    external: EXTERNAL,
+    banner: { js: REQUIRE },
+    define: { __REDOUBT_VERSION__: JSON.stringify(version) },
+    keepNames: entry.keepNames ?? false,
+    minifySyntax: true,
+    sourcemap: 'linked',
+    legalComments: 'none',
+    metafile: true,
+    write: false,
+    logLevel: 'warning',
+  };
+  const result = await esbuild.build(options);
+  return { entry, files: result.outputFiles ?? [], metafile: result.metafile as Metafile };
+}
+
+export function entries(): readonly Entry[] {
+  return ENTRIES;
+}
+
+/** True when dist/ is whole and newer than everything that it is made from. */
+function isFresh(): boolean {
+  let oldest = Number.POSITIVE_INFINITY;
+  for (const { source, output } of ENTRIES) {
+    const built = statSync(join(root, output), { throwIfNoEntry: false });
+    if (built === undefined && existsSync(join(root, source))) return false;
+    if (built !== undefined) oldest = Math.min(oldest, built.mtimeMs);
+  }
+  return SOURCES.every((path) => newest(join(root, path)) < oldest);
+}
+
+function newest(path: string): number {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return 0;
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  // A folder's own time tells of files that were removed.
+  return readdirSync(path).reduce((latest, name) => Math.max(latest, newest(join(path, name))), stat.mtimeMs);
+}
+
+/** A daemon or another build may be reading: each file is replaced in one step. */
+function replace(path: string, contents: Uint8Array, time: Date): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  writeFileSync(temporary, contents);
+  if (basename(path) === 'redoubt.js') chmodSync(temporary, 0o755);
+  // Dated to the start of the build: a source that was edited meanwhile counts as newer.
+  utimesSync(temporary, time, time);
+  renameSync(temporary, path);
+}
+
+/** Removes what an earlier build left that this one does not know. */
+function removeOthers(folder: string, started: number): void {
+  const known = new Set(ENTRIES.flatMap(({ output }) => [join(root, output), join(root, `${output}.map`)]));
+  for (const file of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    const path = join(file.parentPath, file.name);
+    if (!file.isFile() || known.has(path)) continue;
+    // A newer one is a file that another build is writing.
+    const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+    if (written !== undefined && written < started) rmSync(path, { force: true });
+  }
+}
+
+/** False when an entry did not build; the others are written all the same. */
+async function buildAll(verbose: boolean): Promise<boolean> {
+  const started = new Date();
+  const present = ENTRIES.filter(({ source }) => existsSync(join(root, source)));
+  for (const { source } of ENTRIES) {
+    if (!existsSync(join(root, source))) console.error(`build: ${source} does not exist yet: skipped`);
+  }
+  const bundles = await Promise.allSettled(present.map(bundle));
+  for (const built of bundles) {
+    if (built.status === 'rejected') {
+      // What is wrong with a source was printed by esbuild.
+      if (!(built.reason as { errors?: unknown }).errors) console.error(built.reason);
+      continue;
+    }
+    for (const { path, contents } of built.value.files) {
+      replace(path, contents, started);
+      if (verbose && path.endsWith('.js')) {
+        const size = (contents.byteLength / 1024).toFixed(1);
+        console.error(`${relative(root, path).padEnd(24)} ${size.padStart(9)} KiB  ${built.value.entry.source}`);
+      }
+    }
+  }
+  if (existsSync(join(root, 'dist'))) removeOthers(join(root, 'dist'), started.getTime());
+  if (verbose) console.error(`built in ${Date.now() - started.getTime()} ms`);
+  return bundles.every(({ status }) => status === 'fulfilled');
+}
+
+if (import.meta.main) {
+  const flags = new Set(process.argv.slice(2));
+  const ok = (flags.has('--if-stale') && isFresh()) || (await buildAll(flags.has('--verbose')));
+  if (!ok) process.exitCode = 1;
+}

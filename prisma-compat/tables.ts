@@ -1,0 +1,25 @@
+/** The tables and columns that the 22 migrations of nsecbunkerd 0.10.5 leave, as they are recognised before adoption. */
+export const PRISMA_TABLES: { readonly [table: string]: readonly string[] } = {
+  Key: ['id', 'keyName', 'createdAt', 'updatedAt', 'deletedAt', 'pubkey'],
+  KeyUser: ['id', 'keyName', 'userPubkey', 'createdAt', 'updatedAt', 'lastUsedAt', 'description', 'revokedAt'],
+  Token: [
+    'id',
+    'keyName',
+    'token',
+    'clientName',
+    'createdBy',
+    'createdAt',
+    'updatedAt',
+    'deletedAt',
+    'expiresAt',
+    'redeemedAt',
+    'keyUserId',
+    'policyId',
+  ],
+  Policy: ['id', 'name', 'createdAt', 'updatedAt', 'expiresAt', 'deletedAt', 'description'],
+  PolicyRule: ['id', 'method', 'kind', 'maxUsageCount', 'currentUsageCount', 'policyId'],
+  SigningCondition: ['id', 'method', 'kind', 'content', 'keyUserKeyName', 'allowed', 'keyUserId'],
+  Log: ['id', 'timestamp', 'type', 'method', 'params', 'keyUserId'],
+  Request: ['id', 'keyName', 'createdAt', 'requestId', 'remotePubkey', 'method', 'params', 'allowed'],
+  User: ['id', 'username', 'domain', 'password', 'email', 'createdAt', 'updatedAt', 'deletedAt', 'pubkey'],
+};

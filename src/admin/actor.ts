@@ -1,0 +1,163 @@
+import { dirname, join } from 'node:path';
+import type { Clock } from '../actor/clock.ts';
+import { Link, type PortLike } from '../actor/link.ts';
+import { ActorError, type Body, wipe } from '../actor/protocol.ts';
+import type { Curve } from '../curve/curve.ts';
+import type { Random } from '../curve/random.ts';
+import { writeDurably } from '../keystore/durable.ts';
+import type { LogLine } from '../policy/protocol.ts';
+import { readConfigFile } from './config-file.ts';
+import { connectionString } from './connection-string.ts';
+import type { Desk, Settings } from './desk.ts';
+import { type Head, Heads } from './heads.ts';
+import { Locks } from './locks.ts';
+import { PolicyLine } from './policy-line.ts';
+import type { AdminOpened, AdminToMain, MainToAdmin, QuickstartMade } from './protocol.ts';
+import { Queue } from './queue.ts';
+import { makeDemonstration } from './quickstart.ts';
+import { makeQuickstartFiles, quickstartFiles } from './quickstart-files.ts';
+import { Requests } from './requests.ts';
+import { Transport } from './transport.ts';
+import { WrongPassphrases } from './wrong-passphrases.ts';
+
+/** Exit code for a configuration that must be mended (sysexits.h, EX_CONFIG). */
+const EX_CONFIG = 78;
+
+/** What exists once the daemon's key is here. */
+interface Opened {
+  configPath: string;
+  transport: Transport;
+  requests: Requests;
+  heads: Heads;
+  /** Of the quickstart's admin identity, hex. */
+  quickstartAdmin: string | null;
+}
+
+/** The admin actor: the daemon's own key, and the admin RPC. docs/ADMIN.md */
+export class AdminActor {
+  readonly #main: Link<AdminToMain, MainToAdmin>;
+  readonly #curve: Curve;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #desk: Desk;
+  #opened: Opened | undefined;
+
+  constructor(port: PortLike, curve: Curve, clock: Clock, random: Random) {
+    this.#curve = curve;
+    this.#clock = clock;
+    this.#random = random;
+    this.#main = new Link<AdminToMain, MainToAdmin>(port, {
+      open: (body) => this.#open(body),
+      policy: ({ port }) => this.#desk.policy.attach(port),
+      settings: (settings) => this.#setSettings(settings),
+      event: (event) => {
+        if (this.#opened === undefined) this.#main.tell('verdict', { seq: event.seq, ok: false });
+        else void this.#opened.requests.handle(event);
+      },
+      probe: () => this.#probe(),
+      quickstart: ({ data }) => this.#quickstart(data),
+      close: () => this.#close(),
+    });
+    this.#desk = {
+      main: this.#main,
+      policy: new PolicyLine({ head: (head) => void this.#keepHead(head) }),
+      settings: { relays: [], adminRelays: [], maxClockSkew: 600, admins: [], maxContent: 262_144 },
+      queue: new Queue(),
+      locks: new Locks(),
+      wrongPassphrases: new WrongPassphrases(clock),
+      clock,
+    };
+  }
+
+  #open({ configPath, quickstart }: Body<MainToAdmin, 'open'>): AdminOpened {
+    if (this.#opened !== undefined) return refused('the admin actor is open already');
+    let path = configPath;
+    let quickstartAdmin: string | null = null;
+    if (quickstart !== null) {
+      const made = makeQuickstartFiles(quickstart, this.#curve, this.#random);
+      if (!made.ok) return refused(made.refusal);
+      path = quickstartFiles(quickstart).config;
+      quickstartAdmin = made.value.adminPubkey;
+    }
+    const read = readConfigFile(path);
+    if (!read.ok) return refused(read.refusal);
+    const { adminKey, config } = read;
+    try {
+      const key = this.#curve.openKey(adminKey);
+      const transport = new Transport(this.#curve, key, this.#clock);
+      const requests = new Requests(this.#desk, transport, this.#clock, this.#random);
+      const heads = new Heads(key, join(dirname(path), 'audit-heads.jsonl'));
+      this.#opened = { configPath: path, transport, requests, heads, quickstartAdmin };
+      return { ok: true, daemonPubkey: transport.pubkey, config };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return refused(`${path}: admin.key is not a private key: it must be 64 hex digits of one, or an nsec`);
+    } finally {
+      wipe(adminKey);
+    }
+  }
+
+  #setSettings(settings: Settings): void {
+    this.#desk.settings = settings;
+    if (this.#opened === undefined) return;
+    const file = join(dirname(this.#opened.configPath), 'connection.txt');
+    try {
+      writeDurably(file, new TextEncoder().encode(`${this.#connectionString(this.#opened)}\n`));
+    } catch (error) {
+      this.#log('warn', 'admin: connection.txt cannot be written', { file, error: codeOf(error) });
+    }
+  }
+
+  async #quickstart(data: string): Promise<QuickstartMade> {
+    const opened = this.#opened;
+    if (opened === undefined || opened.quickstartAdmin === null) {
+      return { ok: false, refusal: 'the data folder was not opened yet' };
+    }
+    const made = await makeDemonstration(this.#desk, data, opened.quickstartAdmin);
+    return made.ok ? { ...made, connectionString: this.#connectionString(opened) } : made;
+  }
+
+  #probe(): string {
+    if (this.#opened === undefined) throw new ActorError('failed', 'probe: the admin actor is not open');
+    return this.#opened.transport.probe(this.#random);
+  }
+
+  #connectionString({ transport }: Opened): string {
+    const { adminRelays, relays } = this.#desk.settings;
+    return connectionString(transport.pubkey, adminRelays.length > 0 ? adminRelays : relays);
+  }
+
+  async #keepHead(head: Head): Promise<void> {
+    if (this.#opened === undefined) return;
+    const { seq, hash, cut } = head;
+    try {
+      await this.#opened.heads.append(head);
+      this.#log('info', 'audit: head signed', { seq, hash, cut });
+    } catch (error) {
+      this.#log('error', 'audit: the signed head cannot be written', { seq, hash, error: codeOf(error) });
+    }
+  }
+
+  async #close(): Promise<null> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    await opened?.heads.flush();
+    opened?.requests.wipe();
+    opened?.transport.wipe();
+    this.#desk.policy.close();
+    return null;
+  }
+
+  #log(level: LogLine['level'], message: string, fields: LogLine['fields']): void {
+    this.#main.tell('log', { level, message, fields });
+  }
+}
+
+function refused(refusal: string): AdminOpened {
+  return { ok: false, refusal, exitCode: EX_CONFIG };
+}
+
+/** The system's code of an error; its message may hold more than is wanted in a log. */
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? (error instanceof Error ? error.name : 'exception');
+}

@@ -1,0 +1,88 @@
+/** Kinds of parameters that several methods take. They come as they come: numbers as text, text as numbers. */
+import * as z from 'zod/mini';
+
+const HUNDRED_YEARS_H = 876_000;
+
+/** The name of a key that is to be. */
+export const newKeyName = z
+  .string('must be text')
+  .check(z.regex(/^[A-Za-z0-9._@ -]{1,128}$/, 'must be 1 to 128 of the characters A-Z a-z 0-9 . _ @ - and space'));
+
+/** The name of something that exists; older installations have names of every kind. */
+export const name = z
+  .string('must be text')
+  .check(z.minLength(1, 'is empty'), z.maxLength(256, 'is longer than 256 characters'));
+
+export const text = z.string('must be text').check(z.maxLength(1024, 'is longer than 1024 characters'));
+
+/** A secret's text was taken out before this is looked at: what is left of it is an empty string. */
+export const secret = z.literal('', 'must be text');
+
+export const id = z.pipe(
+  z.transform((value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value)),
+  z.int('must be a number').check(z.minimum(1, 'must be a number greater than 0')),
+);
+
+/** A whole number of at least 1, where null and '' stand for no limit. */
+export const count = z.pipe(
+  z.transform((value) => {
+    if (value === '' || value === null) return undefined;
+    return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
+  }),
+  z.optional(z.int('must be a whole number').check(z.minimum(1, 'must be at least 1; leave it out for no limit'))),
+);
+
+/** Hours, fractions allowed; null and '' stand for no end. */
+export const hours = z.pipe(
+  z.transform((value) => {
+    if (value === '' || value === null) return undefined;
+    return typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+  }),
+  z.optional(
+    z
+      .number('must be a number of hours')
+      .check(
+        z.gt(0, 'must be more than 0 hours; leave it out for no end'),
+        z.maximum(HUNDRED_YEARS_H, 'must be at most 876000 hours (a hundred years); leave it out for no end'),
+      ),
+  ),
+);
+
+/** An ISO 8601 date, or ms since the epoch -> ms since the epoch; null and '' stand for none. */
+export const date = z.pipe(
+  z.transform((value) => {
+    if (value === '' || value === null) return undefined;
+    return typeof value === 'string' ? Date.parse(value) : value;
+  }),
+  z.optional(
+    z
+      .int('must be a date like 2027-01-31T12:00:00Z')
+      .check(z.minimum(0, 'must be a date since 1970'), z.maximum(8.64e15, 'is too far in the future')),
+  ),
+);
+
+/** A parameter that is JSON text; the object itself is taken too. */
+export function json<S extends z.ZodMiniType>(schema: S) {
+  return z.pipe(z.transform(parse), schema);
+}
+
+/** Which part of a list is asked for. */
+export const page = json(
+  z.object(
+    {
+      offset: z._default(z.int('must be a whole number').check(z.minimum(0, 'must not be negative')), 0),
+      limit: z.optional(z.int('must be a whole number').check(z.minimum(1, 'must be at least 1'))),
+    },
+    'must be JSON {"offset", "limit"}',
+  ),
+);
+
+function parse(value: unknown, context: { issues: { push(issue: never): unknown } }): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    context.issues.push({ code: 'custom', message: 'is not JSON', input: undefined } as never);
+    return z.NEVER;
+  }
+}

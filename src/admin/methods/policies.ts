@@ -1,0 +1,135 @@
+import * as z from 'zod/mini';
+import type { NewRule, RuleRow } from '../../policy/protocol.ts';
+import { count, date, json, name, page, text } from './fields.ts';
+import { method } from './method.ts';
+import { iso, rowsAnswer } from './rows.ts';
+
+/** What a rule may grant: the NIP-46 names, and nsecbunkerd's two for both ciphers. docs/POLICY.md */
+const RULE_METHODS = [
+  'sign_event',
+  'nip44_encrypt',
+  'nip44_decrypt',
+  'nip04_encrypt',
+  'nip04_decrypt',
+  'encrypt',
+  'decrypt',
+  'connect',
+  'get_public_key',
+  'ping',
+  'switch_relays',
+  'get_relays',
+  'logout',
+  'disconnect',
+] as const;
+
+/** Looked at for sign_event only: the web interface leaves one on rules of every method. */
+const rule = z.pipe(
+  z.object(
+    {
+      method: z.enum(RULE_METHODS, `must be one of ${RULE_METHODS.join(', ')}`),
+      kind: z.optional(z.unknown()),
+      use_count: z.optional(count),
+      use_count_per_token: z.optional(count),
+      expires_at: z.optional(date),
+    },
+    'must be an object {"method", "kind"?, "use_count"?, "use_count_per_token"?, "expires_at"?}',
+  ),
+  z.transform((rule, context): NewRule => {
+    const kind = rule.method === 'sign_event' ? kindText(rule.kind) : null;
+    if (kind === undefined) {
+      const message = 'must be a number from 0 to 65535, or "all"';
+      context.issues.push({ code: 'custom', message, path: ['kind'], input: undefined } as never);
+      return z.NEVER;
+    }
+    return {
+      method: rule.method,
+      kind,
+      maxUsageCount: rule.use_count ?? null,
+      maxUsagePerToken: rule.use_count_per_token ?? null,
+      expiresAt: rule.expires_at ?? null,
+    };
+  }),
+);
+
+const newPolicy = json(
+  z.object(
+    {
+      name,
+      description: z.optional(z.nullable(text)),
+      expires_at: z.optional(date),
+      rules: z
+        .array(rule, 'must be a list of rules')
+        .check(z.minLength(1, 'is empty: a policy without rules grants nothing'), z.maxLength(1000, 'is too long')),
+    },
+    'must be JSON {"name", "description"?, "expires_at"?, "rules"}',
+  ),
+);
+
+/** `create_new_policy` [JSON] -> ["ok"], with all of its rules or not at all. */
+export const createNewPolicy = method({
+  params: ['policy'],
+  schema: z.object({ policy: newPolicy }),
+  changes: true,
+  touches: () => ['policies'],
+  target: ({ policy }) => policy.name,
+  run: async ({ policy }, desk) => {
+    const expiresAt = policy.expires_at ?? null;
+    if (
+      [expiresAt, ...policy.rules.map((rule) => rule.expiresAt)].some((at) => at !== null && at <= desk.clock.now())
+    ) {
+      return { ok: false, error: 'Invalid params: expires_at is in the past' };
+    }
+    const { name, rules } = policy;
+    const made = await desk.policy.ask('createPolicy', {
+      name,
+      description: policy.description ?? null,
+      expiresAt,
+      rules,
+    });
+    return made.ok ? { ok: true, result: '["ok"]' } : { ok: false, error: made.refusal };
+  },
+});
+
+/** `get_policies` [page?] -> JSON array of policies with their rules. */
+export const getPolicies = method({
+  params: ['page'],
+  schema: z.object({ page: z.optional(page) }),
+  touches: () => ['policies'],
+  run: async ({ page }, desk) => {
+    const policies = await desk.policy.ask('listPolicies', null);
+    const rows = policies.map((policy) => {
+      const { id, name, description } = policy;
+      const common = {
+        id,
+        name,
+        description,
+        created_at: iso(policy.createdAt),
+        updated_at: iso(policy.updatedAt),
+        expires_at: iso(policy.expiresAt),
+      };
+      return {
+        full: { ...common, rules: policy.rules.map((rule) => ({ ...leanRule(rule), ...addedToRule(rule) })) },
+        lean: { ...common, rules: policy.rules.map(leanRule) },
+      };
+    });
+    return rowsAnswer(rows, page);
+  },
+});
+
+function leanRule({ method, kind, maxUsageCount, currentUsageCount }: RuleRow): object {
+  return { method, kind, max_usage_count: maxUsageCount, current_usage_count: currentUsageCount };
+}
+
+function addedToRule({ id, expiresAt, maxUsagePerToken }: RuleRow): object {
+  return { id, expires_at: iso(expiresAt), max_usage_per_token: maxUsagePerToken };
+}
+
+/** A kind as rules keep it; null for none, undefined for what is no kind. */
+function kindText(kind: unknown): string | null | undefined {
+  if (kind === undefined || kind === null || kind === '') return null;
+  if (kind === 'all') return 'all';
+  const number = typeof kind === 'string' && /^\d{1,5}$/.test(kind) ? Number(kind) : kind;
+  return typeof number === 'number' && Number.isInteger(number) && number >= 0 && number <= 65_535
+    ? String(number)
+    : undefined;
+}

@@ -1,0 +1,61 @@
+import * as z from 'zod/mini';
+import { handOn } from '../../keystore/passphrase-port.ts';
+import type { Answer } from '../answer.ts';
+import { name, secret } from './fields.ts';
+import { method } from './method.ts';
+
+const UNLOCK_MS = 120_000;
+const LOCKED_SINCE = 'the key was locked after this request was made: ask again if it is to be unlocked';
+
+/** `unlock_key` [keyName, passphrase] -> {"success": true} or {"success": false, "error"} */
+export const unlockKey = method({
+  params: ['keyName', 'passphrase'],
+  secret: ['passphrase'],
+  schema: z.object({ keyName: name, passphrase: secret }),
+  changes: true,
+  touches: ({ keyName }) => [`key:${keyName}`],
+  target: ({ keyName }) => keyName,
+  run: async ({ keyName }, desk, { admin, createdAt, mark, secrets: { passphrase } }) => {
+    const keys = await desk.policy.ask('listKeys', null);
+    const row = keys.find((key) => key.name === keyName && key.deletedAt === null);
+    if (row === undefined) return failure(`no key named "${keyName}": get_keys lists them`);
+    const lockedLater = row.lockedAt !== null && createdAt < Math.floor(row.lockedAt / 1000);
+    if (lockedLater || desk.locks.since(keyName, mark)) return failure(LOCKED_SINCE);
+
+    const unlocked = (await desk.main.ask('unlocked', null)).some((key) => key.pubkey === row.pubkey);
+    if (!unlocked) {
+      const who = [`key ${keyName}`, `admin ${admin}`];
+      const wait = desk.wrongPassphrases.wait(...who);
+      if (wait > 0) return failure(`too many wrong passphrases: try again in ${Math.ceil(wait / 1000)} s`, true);
+      if (passphrase === undefined || passphrase.length === 0) return failure('the passphrase is empty');
+      const port = handOn({ passphrase });
+      const result = await desk.main.ask(
+        'unlockKeys',
+        { names: [keyName], source: { port } },
+        { timeoutMs: UNLOCK_MS, transfer: [port] },
+      );
+      if (result.refusal !== undefined) return failure(result.refusal, true);
+      const failed = result.failed.find((one) => one.pubkey === row.pubkey) ?? result.failed[0];
+      if (failed !== undefined) {
+        if (failed.error === 'wrong passphrase') desk.wrongPassphrases.failed(...who);
+        return failure(failed.error);
+      }
+      desk.wrongPassphrases.succeeded(...who);
+    }
+    // A lock that came in while the key was being opened wins.
+    if (desk.locks.since(keyName, mark)) {
+      await desk.main.ask('lockKeys', { names: [keyName] });
+      return failure(LOCKED_SINCE);
+    }
+    if (row.lockedAt !== null) {
+      const kept = await desk.policy.ask('setLocked', { name: keyName, locked: false });
+      if (!kept.ok) return failure(`unlocked, but it will be locked again after a restart: ${kept.refusal}`);
+    }
+    return { ok: true, result: JSON.stringify({ success: true }) };
+  },
+});
+
+/** The method's own form of a failure; clients look at `success`. */
+function failure(error: string, passing = false): Answer {
+  return { ok: false, error, result: JSON.stringify({ success: false, error }), passing };
+}

@@ -1,0 +1,196 @@
+import { type Clock, unixNow } from '../actor/clock.ts';
+import { ActorError, asSecret, type Body, type Secret, wipe } from '../actor/protocol.ts';
+import type { NostrEvent } from '../nip46/event.ts';
+import type { LogLine } from '../policy/protocol.ts';
+import { type Answer, answerText } from './answer.ts';
+import { Answered } from './answered.ts';
+import type { Desk } from './desk.ts';
+import { type Entry, Journal } from './journal.ts';
+import { methods } from './methods/index.ts';
+import type { Method, Prepared } from './methods/method.ts';
+import { type AdminRequest, readRequest, requestFingerprint, wipeRequest } from './params.ts';
+import type { MainToAdmin } from './protocol.ts';
+import { Strangers } from './strangers.ts';
+import { encryptionOf, type Transport } from './transport.ts';
+
+const NOT_AN_ADMIN = 'You are not designated to administrate this bunker';
+/** Requests in work or waiting at once; an admin who sends more is told so. */
+const MOST_IN_WORK = 512;
+/** Ids of events handled by this thread; the policy actor remembers those that changed something for longer. */
+const HANDLED = 8192;
+
+/** A request whose parameters have been read. */
+interface Job extends Entry {
+  does: Method;
+  prepared: Prepared;
+}
+
+/** Takes admin events in, one straight path each: shape, clock, sender, signature, request, parameters, work, answer. */
+export class Requests {
+  readonly #desk: Desk;
+  readonly #transport: Transport;
+  readonly #journal: Journal;
+  readonly #strangers: Strangers;
+  readonly #answered: Answered;
+  readonly #fingerprintKey: Secret;
+  readonly #handled = new Set<string>();
+  /** s */
+  readonly #started: number;
+  #inWork = 0;
+
+  /** @param random fresh unpredictable bytes */
+  constructor(desk: Desk, transport: Transport, clock: Clock, random: (size: number) => Uint8Array) {
+    this.#desk = desk;
+    this.#transport = transport;
+    this.#journal = new Journal(desk.policy);
+    this.#strangers = new Strangers(clock);
+    this.#answered = new Answered(clock);
+    this.#fingerprintKey = asSecret(random(32));
+    this.#started = unixNow(clock);
+  }
+
+  async handle({ seq, raw, lane }: Body<MainToAdmin, 'event'>): Promise<void> {
+    const { settings } = this.#desk;
+    const event = this.#genuine(raw, lane);
+    this.#desk.main.tell('verdict', { seq, ok: event !== null });
+    if (event === null) return;
+    if (this.#handled.has(event.id)) return void this.#drop('replayed');
+    this.#remember(event.id);
+
+    const isAdmin = settings.admins.includes(event.pubkey);
+    const plaintext = this.#transport.decrypt(event, settings);
+    if (plaintext === null) return void this.#drop('undecryptable');
+    const request = readRequest(plaintext, (name) => (isAdmin ? (methods.get(name)?.secret ?? null) : null));
+    wipe(plaintext);
+    if (request === null) return void this.#drop('not a request');
+    try {
+      const answer = isAdmin ? await this.#answer(event, request) : this.#refuseStranger(event);
+      if (answer !== null) this.#reply(event, request, answer);
+    } finally {
+      wipeRequest(request);
+    }
+  }
+
+  wipe(): void {
+    wipe(this.#fingerprintKey);
+  }
+
+  /** The event, if it is for us and what it claims to be. One that was handled before needs no second look. */
+  #genuine(raw: string, lane: 'admin' | 'stranger'): NostrEvent | null {
+    const { settings } = this.#desk;
+    const event = this.#transport.read(raw, settings);
+    if (typeof event === 'string') return this.#drop(event);
+    if (this.#handled.has(event.id)) return event;
+    const isAdmin = settings.admins.includes(event.pubkey);
+    if ((lane === 'stranger' || !isAdmin) && !this.#strangers.mayLook()) return this.#drop('stranger');
+    return this.#transport.verify(event) ? event : this.#drop('signature');
+  }
+
+  #refuseStranger(event: NostrEvent): Answer | null {
+    return this.#strangers.mayAnswer(event.pubkey) ? { ok: false, error: NOT_AN_ADMIN } : null;
+  }
+
+  /** Null for silence. */
+  async #answer(event: NostrEvent, request: AdminRequest): Promise<Answer | null> {
+    const does = methods.get(request.method);
+    if (does === undefined) return { ok: false, error: `Unknown method ${request.method.slice(0, 64)}` };
+    const prepared = does.prepare(request.params, request.secrets);
+    if ('invalid' in prepared) return { ok: false, error: `Invalid params: ${prepared.invalid}` };
+
+    const job = { event, method: request.method, target: prepared.target, does, prepared };
+    const fingerprint = requestFingerprint(this.#fingerprintKey, event.pubkey, request);
+    const earlier = this.#answered.get(fingerprint);
+    if (earlier !== undefined) return this.#again(job, earlier);
+    if (this.#inWork >= MOST_IN_WORK && !does.actsFirst) {
+      return { ok: false, error: 'overloaded: too many requests are in work' };
+    }
+    this.#inWork++;
+    try {
+      return await this.#answered.keep(fingerprint, this.#carryOut(job));
+    } finally {
+      this.#inWork--;
+    }
+  }
+
+  /** A retry is an event of its own: it is remembered too, or it could be replayed after a restart. */
+  async #again(job: Job, earlier: Promise<Answer | null>): Promise<Answer | null> {
+    if (!job.does.changes) return earlier;
+    const begun = await this.#journal.begin(job);
+    if (begun === 'replayed') return null;
+    if (begun !== 'go') return begun;
+    const answer = await earlier;
+    await this.#end(job, 'answered again');
+    return answer;
+  }
+
+  async #carryOut(job: Job): Promise<Answer | null> {
+    const { does, prepared, event } = job;
+    const mark = this.#desk.locks.mark();
+    // A lock that was sent before this thread started may be a replay, which only the policy actor can tell.
+    if (does.actsFirst && event.created_at >= this.#started) return this.#lockFirst(job, mark);
+
+    return this.#desk.queue.run(does.actsFirst ? [] : prepared.touches, async () => {
+      if (!does.changes) return this.#run(job, mark);
+      const begun = await this.#journal.begin(job);
+      if (begun === 'replayed') return null;
+      if (begun !== 'go' && !does.actsFirst) return begun;
+      const answer = await this.#run(job, mark);
+      await this.#end(job, outcomeOf(answer));
+      return answer;
+    });
+  }
+
+  /** A lock waits for nothing and is recorded afterwards: a full disk must not keep anybody from locking. */
+  async #lockFirst(job: Job, mark: number): Promise<Answer | null> {
+    const answer = await this.#run(job, mark);
+    if ((await this.#journal.begin(job)) === 'replayed') return null;
+    await this.#end(job, outcomeOf(answer));
+    return answer;
+  }
+
+  async #run({ event, does, prepared }: Job, mark: number): Promise<Answer> {
+    try {
+      return await prepared.run(this.#desk, { admin: event.pubkey, createdAt: event.created_at, mark, secrets: {} });
+    } catch (error) {
+      if (error instanceof ActorError) {
+        // What was to be changed may have been: the same request is not carried out again.
+        const passing = !does.changes;
+        return {
+          ok: false,
+          error: `the daemon could not carry it out (${error.message}): look at get_status`,
+          passing,
+        };
+      }
+      this.#log('error', 'admin: a method threw', { error: error instanceof Error ? error.name : 'exception' });
+      return { ok: false, error: "internal error: see the daemon's log" };
+    }
+  }
+
+  async #end(job: Job, outcome: string): Promise<void> {
+    if (await this.#journal.end(job, outcome)) return;
+    this.#log('error', 'admin: the outcome of a request could not be recorded', { method: job.method, outcome });
+  }
+
+  #reply(event: NostrEvent, request: AdminRequest, answer: Answer): void {
+    const text = answerText(request.id, request.method, answer, encryptionOf(event));
+    this.#desk.main.tell('publish', { event: this.#transport.seal(event, text) });
+  }
+
+  #drop(reason: string): null {
+    this.#log('debug', 'admin: an event was dropped', { reason });
+    return null;
+  }
+
+  #log(level: LogLine['level'], message: string, fields: LogLine['fields']): void {
+    this.#desk.main.tell('log', { level, message, fields });
+  }
+
+  #remember(id: string): void {
+    this.#handled.add(id);
+    if (this.#handled.size > HANDLED) this.#handled.delete(this.#handled.keys().next().value!);
+  }
+}
+
+function outcomeOf(answer: Answer): string {
+  return answer.ok ? 'ok' : `failed: ${answer.error}`;
+}

@@ -1,0 +1,101 @@
+import { type Clock, unixNow } from '../actor/clock.ts';
+import type { Secret } from '../actor/protocol.ts';
+import type { Curve, PrivateKey } from '../curve/curve.ts';
+import type { Random } from '../curve/random.ts';
+import { Conversations } from '../nip46/conversations.ts';
+import { eventId, type NostrEvent, parseEvent, signedEventJson } from '../nip46/event.ts';
+import { bytesToHex, hexToBytes } from '../nip46/hex.ts';
+
+const NOSTR_CONNECT = 24133;
+/** Kinds of admin events: the admin RPC's own, and NIP-46's, which some clients use for it. */
+const KINDS = [24134, NOSTR_CONNECT];
+/** Admins and a few strangers. */
+const CONVERSATIONS = 256;
+
+export interface TransportLimits {
+  /** s */
+  maxClockSkew: number;
+  /** bytes */
+  maxContent: number;
+}
+
+/** Why an event is not looked at; nobody is told. */
+export type Dropped = 'not an admin event' | 'too large' | 'clock skew';
+
+/** The envelope of the admin RPC: opens events that are addressed to the daemon's key, and seals its answers. */
+export class Transport {
+  readonly pubkey: string;
+  readonly #curve: Curve;
+  readonly #key: PrivateKey;
+  readonly #clock: Clock;
+  readonly #conversations: Conversations;
+
+  constructor(curve: Curve, key: PrivateKey, clock: Clock) {
+    this.#curve = curve;
+    this.#key = key;
+    this.#clock = clock;
+    this.pubkey = bytesToHex(key.publicKey);
+    this.#conversations = new Conversations(key, CONVERSATIONS);
+  }
+
+  /** Everything that can be told without the curve. */
+  read(raw: string, limits: TransportLimits): NostrEvent | Dropped {
+    const event = parseEvent(raw);
+    if (event === null || !KINDS.includes(event.kind)) return 'not an admin event';
+    if (!event.tags.some((tag) => tag[0] === 'p' && tag[1] === this.pubkey)) return 'not an admin event';
+    if (event.pubkey === this.pubkey) return 'not an admin event';
+    if (event.content.length > limits.maxContent) return 'too large';
+    if (Math.abs(event.created_at - unixNow(this.#clock)) > limits.maxClockSkew) return 'clock skew';
+    return event;
+  }
+
+  /** Whether id and signature are the event's own (NIP-01). */
+  verify(event: NostrEvent): boolean {
+    const id = eventId(event.pubkey, event.created_at, event.kind, event.tags, event.content);
+    if (id !== event.id) return false;
+    return this.#curve.verify(hexToBytes(event.sig), hexToBytes(id), hexToBytes(event.pubkey));
+  }
+
+  /** The plaintext of a verified event, for the caller to wipe; null when it cannot be had. */
+  decrypt(event: NostrEvent, limits: TransportLimits): Secret | null {
+    try {
+      const peer = this.#conversations.with(event.pubkey);
+      return encryptionOf(event) === 'nip04'
+        ? peer.decryptNip04(event.content, limits.maxContent)
+        : peer.nip44.decrypt(event.content, limits.maxContent);
+    } catch {
+      return null;
+    }
+  }
+
+  /** The event that answers `request`, as JSON: of its kind, and encrypted as it was. */
+  seal(request: NostrEvent, text: string): string {
+    const peer = this.#conversations.with(request.pubkey);
+    const content = encryptionOf(request) === 'nip04' ? peer.encryptNip04(text) : peer.nip44.encrypt(text);
+    return this.#sign(request.kind, request.pubkey, content);
+  }
+
+  /** An event of NIP-46's kind from the daemon to itself, never the same twice. */
+  probe(random: Random): string {
+    const content = this.#conversations.with(this.pubkey).nip44.encrypt(bytesToHex(random(16)));
+    return this.#sign(NOSTR_CONNECT, this.pubkey, content);
+  }
+
+  wipe(): void {
+    this.#conversations.wipe();
+    this.#key.wipe();
+  }
+
+  #sign(kind: number, to: string, content: string): string {
+    const tags = [['p', to]];
+    const createdAt = unixNow(this.#clock);
+    const id = eventId(this.pubkey, createdAt, kind, tags, content);
+    const sig = bytesToHex(this.#key.sign(hexToBytes(id)));
+    return signedEventJson({ id, pubkey: this.pubkey, created_at: createdAt, kind, tags, content, sig });
+  }
+}
+
+/** NIP-04 contents carry their iv; NIP-44 payloads are plain base64. */
+export function encryptionOf(event: NostrEvent): 'nip44' | 'nip04' {
+  return event.content.includes('?iv=') ? 'nip04' : 'nip44';
+}

@@ -1,0 +1,80 @@
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import type { RedactedConfig } from './admin/protocol.ts';
+import { databasePath } from './config/database.ts';
+import { fromEnvironment, fromFile, fromFlags } from './config/layers.ts';
+import { optionAt } from './config/options.ts';
+import { schema } from './config/schema.ts';
+import { at, merge, type Tree } from './config/tree.ts';
+
+/** The options in force: paths are absolute, defaults are filled in. */
+export type Config = Omit<z.output<typeof schema>, 'database' | 'maxActiveKeys' | 'keystore'> & {
+  database: string;
+  maxActiveKeys: number;
+  keystore: { dir: string; logN: number };
+};
+
+export interface ConfigSources {
+  file: Pick<RedactedConfig, 'adminPubkeys' | 'adminRelays' | 'nostrRelays' | 'database' | 'redoubt'>;
+  env: { readonly [name: string]: string | undefined };
+  /** By the option's path: `{ 'http.listen': '127.0.0.1:0' }`. */
+  flags: { readonly [path: string]: string | undefined };
+  /** The installation's folder. */
+  data: string;
+  cwd: string;
+  /** Bytes of the machine. */
+  memory: number;
+}
+
+/** `refusal` is one line for the operator; the caller ends with exit code 78. */
+export type ConfigResult = { ok: true; config: Config; warnings: string[] } | { ok: false; refusal: string };
+
+/** What an active key takes, thread and all; docs/CONFIGURATION.md. */
+const BYTES_PER_KEY = 12 * 1024 * 1024;
+const DOCS = 'docs/CONFIGURATION.md lists every option';
+
+/** Reads file, environment and flags, each checked by itself: flags win over environment, environment over file. */
+export function readConfig(sources: ConfigSources): ConfigResult {
+  const errors: string[] = [];
+  const warnings: string[] = [];
+  const file = fromFile(sources.file, errors, warnings);
+  const env = fromEnvironment(sources.env, warnings);
+  const flags = fromFlags(sources.flags, errors);
+
+  check(file.tree, file.label, errors);
+  check(env, (path) => optionAt(path)?.env ?? path, errors);
+  check(flags, (path) => `flag for ${path}`, errors);
+  if (errors.length > 0) return refuse(errors);
+
+  const merged = merge(merge(file.tree, env), flags);
+  const { database, keystore, maxActiveKeys, ...rest } = schema.parse(merged);
+  const path = databasePath(database ?? resolve(sources.data, 'nsecbunker.db'), sources.cwd);
+  if (!path.ok) return refuse([`database: ${path.refusal}`]);
+  if (at(merged, 'embeddedRelay.listen') !== undefined && !rest.embeddedRelay.enabled) {
+    warnings.push('embeddedRelay.listen is set, but embeddedRelay.enabled is not: there is no embedded relay');
+  }
+  const config: Config = {
+    ...rest,
+    adminRelays: rest.adminRelays.length > 0 ? rest.adminRelays : rest.relays,
+    database: path.value,
+    maxActiveKeys: maxActiveKeys ?? Math.max(1, Math.floor(sources.memory / 4 / BYTES_PER_KEY)),
+    keystore: {
+      ...keystore,
+      dir: keystore.dir === null ? resolve(sources.data, 'keystore') : resolve(sources.cwd, keystore.dir),
+    },
+  };
+  return { ok: true, config, warnings };
+}
+
+function refuse(errors: string[]): ConfigResult {
+  return { ok: false, refusal: `${errors.join('; ')} (${DOCS})` };
+}
+
+function check(layer: Tree, label: (path: string) => string, errors: string[]): void {
+  for (const issue of schema.safeParse(layer).error?.issues ?? []) {
+    const index = issue.path.findIndex((step) => typeof step === 'number');
+    const path = (index < 0 ? issue.path : issue.path.slice(0, index)).join('.');
+    const entry = index < 0 ? '' : ` entry ${Number(issue.path[index]) + 1}`;
+    errors.push(`${label(path)}${entry}: ${issue.message.replace(/^Invalid \w+: |^Too \w+: /, '')}`);
+  }
+}

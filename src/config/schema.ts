@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import { listenAddress, publicKey, relayUrl } from './values.ts';
+
+export type OptionMeta = {
+  description: string;
+  /** Its environment variable, where that is not made from the option's path. */
+  env?: string;
+  /** Where nsecbunkerd keeps it in nsecbunker.json; the same option under `redoubt` wins. */
+  legacy?: string;
+  /** What the default stands for, where it depends on the installation. */
+  byDefault?: string;
+  /** Is not shown. */
+  secret?: true;
+};
+
+const seconds = z.int().max(365 * 86_400);
+const perSecond = z.number().max(1_000_000);
+const relays = z.array(relayUrl).transform((urls) => [...new Set(urls)].sort());
+
+const text = (description: string, more: Omit<OptionMeta, 'description'> = {}): OptionMeta => ({
+  description,
+  ...more,
+});
+
+/**
+ * Every option of the daemon, its default and what it means: the only place that knows them.
+ * docs/CONFIGURATION.md lists the same, and test/config/documented.test.ts compares the two.
+ */
+export const schema = z.object({
+  admins: z
+    .array(publicKey)
+    .prefault([])
+    .meta(text('public keys that may administrate', { env: 'ADMIN_NPUBS', legacy: 'admin.npubs' })),
+  database: z
+    .string()
+    .nullable()
+    .prefault(null)
+    .meta(
+      text('the database file: a path, `file:PATH` or `sqlite://PATH`', {
+        env: 'DATABASE_URL',
+        legacy: 'database',
+        byDefault: '`nsecbunker.db` in the data folder',
+      }),
+    ),
+  relays: relays.prefault([]).meta(text('relays that clients and keys meet on', { legacy: 'nostr.relays' })),
+  adminRelays: relays
+    .prefault([])
+    .meta(text('relays of the admin RPC', { legacy: 'admin.adminRelays', byDefault: 'the same as `relays`' })),
+  advertisedRelays: relays.prefault([]).meta(
+    text('relays in bunker URLs and in answers to clients', {
+      byDefault: '`relays`; the embedded relay when there is no other',
+    }),
+  ),
+  allowPrivateRelays: z
+    .boolean()
+    .prefault(false)
+    .meta(text("whether a client's URI may name `ws:` relays and relays at private addresses")),
+  embeddedRelay: z
+    .object({
+      enabled: z.boolean().prefault(false).meta(text('run the embedded relay')),
+      listen: listenAddress
+        .prefault('127.0.0.1:4736')
+        .meta(text('HOST:PORT of the embedded relay; port 0 picks a free one', { env: 'REDOUBT_RELAY_LISTEN' })),
+    })
+    .prefault({}),
+  http: z
+    .object({
+      enabled: z.boolean().prefault(true).meta(text('serve health and metrics')),
+      listen: listenAddress
+        .prefault('127.0.0.1:4737')
+        .meta(text('HOST:PORT of health and metrics; port 0 picks a free one')),
+      hosts: z.array(z.string().min(1)).prefault([]).meta(text('further names that a request may give as its Host')),
+      apiKey: z
+        .string()
+        .min(16, 'expected 16 characters at least')
+        .nullable()
+        .prefault(null)
+        .meta(
+          text('what `X-API-Key` must hold to read metrics', {
+            env: 'REDOUBT_API_KEY',
+            byDefault: 'none',
+            secret: true,
+          }),
+        ),
+    })
+    .prefault({}),
+  curve: z
+    .enum(['auto', 'native', 'wasm', 'noble'])
+    .prefault('auto')
+    .meta(text('curve arithmetic: `native`, `wasm`, `noble`, or `auto` for the fastest that loads')),
+  maxClockSkew: seconds.min(1).prefault(600).meta(text("s by which an event's time may differ from ours")),
+  maxFutureEvent: seconds.min(0).prefault(900).meta(text('s by which an event to be signed may lie in the future')),
+  limits: z
+    .object({
+      content: z
+        .int()
+        .min(1024)
+        .max(16 * 1024 * 1024)
+        .prefault(262_144)
+        .meta(text("bytes of an event's content")),
+      clientRate: perSecond.positive().prefault(50).meta(text('requests a second of one client')),
+      clientBurst: z.int().min(1).max(1_000_000).prefault(200).meta(text('requests of one client at once')),
+      keyQueue: z.int().min(1).max(100_000).prefault(64).meta(text('requests that wait for one key')),
+      strangersPerKey: perSecond
+        .min(0)
+        .prefault(5)
+        .meta(text("strangers' events a second that are looked at, for one key")),
+      strangersTotal: perSecond
+        .min(0)
+        .prefault(50)
+        .meta(text("strangers' events a second that are looked at, for all keys")),
+      requestDeadline: z
+        .int()
+        .min(100)
+        .max(600_000)
+        .prefault(30_000)
+        .meta(text('ms after which a request is not carried out any more')),
+    })
+    .prefault({}),
+  maxActiveKeys: z
+    .int()
+    .min(1)
+    .nullable()
+    .prefault(null)
+    .meta(text('keys that have a thread at once', { byDefault: "what fits in a quarter of the machine's memory" })),
+  blankWorkers: z.int().min(0).max(64).prefault(2).meta(text('threads kept warm for keys that become active')),
+  auditRetentionDays: z.int().min(1).max(36_500).prefault(90).meta(text('days for which audit rows are kept')),
+  kindsNotInAll: z
+    .array(z.int().min(0).max(65_535))
+    .prefault([22_242, 27_235, 62])
+    .meta(text('kinds that `all` does not grant: they need a rule of their own')),
+  answerUnknown: z
+    .enum(['connect', 'all', 'none'])
+    .prefault('connect')
+    .meta(text('what clients without a binding are answered: failed connects, everything, nothing')),
+  keystore: z
+    .object({
+      dir: z
+        .string()
+        .min(1)
+        .nullable()
+        .prefault(null)
+        .meta(text('folder of the sealed keys', { byDefault: '`keystore` in the data folder' })),
+      logN: z.int().min(14).max(22).prefault(17).meta(text('cost of new passphrases: scrypt with N = 2^logN')),
+    })
+    .prefault({}),
+  log: z
+    .object({
+      level: z.enum(['debug', 'info', 'warn', 'error']).prefault('info').meta(text('the least level that is written')),
+      format: z
+        .enum(['auto', 'json', 'pretty'])
+        .prefault('auto')
+        .meta(text('JSON lines, pretty lines, or `auto`: pretty on a terminal')),
+    })
+    .prefault({}),
+});

@@ -1,0 +1,96 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { Link } from '../actor/link.ts';
+import type { UnlockPool } from '../keystore/pool.ts';
+import type { CreateResult, MainToVault, UnlockResult, VaultToMain } from '../keystore/protocol.ts';
+import type { MainToPolicy, Outcome, PolicyToMain } from '../policy/protocol.ts';
+import type { Keys } from './keys.ts';
+
+export interface CustodyOptions {
+  keystore: string;
+  logN: number;
+  pool: UnlockPool;
+  keys: Keys;
+  vault(): Link<MainToVault, VaultToMain>;
+  policy(): Link<MainToPolicy, PolicyToMain>;
+  /** Resolves when the relays deliver the requests of exactly the keys that are unlocked now. */
+  resubscribe(): Promise<void>;
+}
+
+/** Where a passphrase comes from; the main thread hands it on and does not look at it. */
+export type Source = { port: MessagePort } | { file: string };
+
+/** Creating, unlocking and locking keys, as the main thread does it: it moves ports between workers that hold secrets. */
+export class Custody {
+  readonly #options: CustodyOptions;
+
+  constructor(options: CustodyOptions) {
+    this.#options = options;
+  }
+
+  /** Answers when a client could connect: file durable, Key row committed, subscription live. */
+  async create(name: string, source: Source): Promise<CreateResult> {
+    const { pool, keystore, logN, keys } = this.#options;
+    try {
+      const rows = await this.#options.policy().ask('keys', null);
+      if (rows.some((row) => row.name === name)) return { ok: false, refusal: `a key named ${name} exists already` };
+      const taken = rows.map((row) => ({ pubkey: row.pubkey, name: row.name }));
+      const vault = await this.#options.vault().ask('intake', null);
+      const created = await pool.create({ op: 'create', keystore, logN, name, source, vault, taken });
+      if (!created.ok) return created;
+      const row = await this.#options.policy().ask('createKey', { name, pubkey: created.pubkey });
+      if (!row.ok) {
+        await this.#options.vault().ask('forget', { pubkey: created.pubkey });
+        return { ok: false, refusal: row.refusal };
+      }
+      keys.add(name, created.pubkey).unlock();
+      await this.#options.resubscribe();
+      return created;
+    } finally {
+      closeSource(source);
+    }
+  }
+
+  /** Unlocks keys; a key that is unlocked already succeeds without a derivation. */
+  async unlock(names: string[], source: Source): Promise<UnlockResult> {
+    const { keys, pool, keystore } = this.#options;
+    const result: UnlockResult = { unlocked: [], failed: [] };
+    try {
+      const locked: { name: string; pubkey: string }[] = [];
+      for (const name of names) {
+        const key = keys.named(name);
+        if (key === undefined) result.failed.push({ name, pubkey: '', error: `no key named ${name}` });
+        else if (key.unlocked && key.state !== 'quarantined') result.unlocked.push(key.pubkey);
+        else locked.push({ name, pubkey: key.pubkey });
+      }
+      if (locked.length === 0) return result;
+      const vault = await this.#options.vault().ask('intake', null);
+      const opened = await pool.unlock({ op: 'unlock', keystore, keys: locked, source, vault });
+      for (const pubkey of opened.unlocked) keys.get(pubkey)?.unlock();
+      await this.#options.resubscribe();
+      return { unlocked: [...result.unlocked, ...opened.unlocked], failed: [...result.failed, ...opened.failed] };
+    } finally {
+      closeSource(source);
+    }
+  }
+
+  /** Ends the keys' threads and makes the vault forget them, before anything else is said about it. */
+  async lock(names: string[]): Promise<Outcome<number>> {
+    const { keys } = this.#options;
+    const found = names.map((name) => keys.named(name));
+    const unknown = names.find((_, i) => found[i] === undefined);
+    if (unknown !== undefined) return { ok: false, refusal: `no key named ${unknown}` };
+    const unlocked = found.filter((key) => key?.unlocked === true);
+    await Promise.all(
+      unlocked.map(async (key) => {
+        await Promise.all([key!.lock(), this.#options.vault().ask('forget', { pubkey: key!.pubkey })]);
+      }),
+    );
+    await this.#options.resubscribe();
+    return { ok: true, value: unlocked.length };
+  }
+}
+
+/** A port that was not handed on (a refusal before the work began) is closed, and what waits on it is discarded. */
+function closeSource(source: Source): void {
+  if ('port' in source) source.port.close();
+}

@@ -1,0 +1,188 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { Clock } from '../actor/clock.ts';
+import type { Incoming } from '../relay/protocol.ts';
+import type { KeyLimits, Outcome, SignedResponse } from './protocol.ts';
+import type { Strangers } from './strangers.ts';
+import type { KeyThread } from './thread.ts';
+import { VirtualKey } from './virtual-key.ts';
+
+/** What a key needs of the daemon around it. */
+export interface Surroundings {
+  readonly limits: KeyLimits;
+  /** Events that may wait for one key. */
+  readonly keyQueue: number;
+  /** Advertised relays, sorted. */
+  readonly relays: string[];
+  readonly clock: Clock;
+  takeThread(key: VirtualKey): Promise<KeyThread | null>;
+  /** A port on which the vault's `Unsealing` waits. */
+  release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'>;
+  attachPolicy(keyName: string, port: MessagePort): void;
+  publish(pubkey: string, request: Incoming, response: SignedResponse): void;
+  verified(id: string): void;
+  finished(method: string, outcome: Outcome, ms: number): void;
+  dropped(reason: string): void;
+  log(level: 'info' | 'warn' | 'error', message: string, fields: { [key: string]: string | number }): void;
+  /** A key turned out to be locked: the subscriptions must follow. */
+  relocked(): void;
+}
+
+export interface KeysOptions {
+  maxActive: number;
+  /** Client pubkeys bound to a key, from the policy actor. */
+  clients(keyName: string): Promise<string[]>;
+  blanks: { take(): Promise<KeyThread | null> };
+  strangers: Strangers;
+}
+
+/** Events held while the bindings of their key are being read. */
+const HELD = 256;
+
+/** All keys of the daemon by public key: routing, activation, passivation. */
+export class Keys {
+  readonly #around: Surroundings;
+  readonly #options: KeysOptions;
+  readonly #keys = new Map<string, VirtualKey>();
+  readonly #bound = new Map<string, Set<string>>();
+  readonly #loading = new Map<string, Incoming[]>();
+  #accepting = true;
+
+  constructor(around: Omit<Surroundings, 'takeThread'>, options: KeysOptions) {
+    this.#around = Object.assign(around, { takeThread: (key: VirtualKey) => this.#takeThread(key) });
+    this.#options = options;
+  }
+
+  /** Makes a key known, locked. */
+  add(name: string, pubkey: string): VirtualKey {
+    const known = this.#keys.get(pubkey);
+    if (known !== undefined) return known;
+    const key = new VirtualKey(name, pubkey, this.#around);
+    this.#keys.set(pubkey, key);
+    return key;
+  }
+
+  get(pubkey: string): VirtualKey | undefined {
+    return this.#keys.get(pubkey);
+  }
+
+  named(name: string): VirtualKey | undefined {
+    for (const key of this.#keys.values()) if (key.name === name) return key;
+    return undefined;
+  }
+
+  all(): IterableIterator<VirtualKey> {
+    return this.#keys.values();
+  }
+
+  /** Pubkeys whose requests are subscribed to. */
+  subscribed(): string[] {
+    return [...this.#keys.values()].filter((key) => key.unlocked).map((key) => key.pubkey);
+  }
+
+  counts(): { total: number; unlocked: number; locked: number; active: number; queued: number } {
+    const counts = { total: 0, unlocked: 0, locked: 0, active: 0, queued: 0 };
+    for (const key of this.#keys.values()) {
+      counts.total++;
+      if (key.unlocked) counts.unlocked++;
+      else counts.locked++;
+      if (key.state === 'active') counts.active++;
+      counts.queued += key.queued;
+    }
+    return counts;
+  }
+
+  /** A kind 24133 event for one of the keys. */
+  route(incoming: Incoming): void {
+    const key = this.#keys.get(incoming.head.p);
+    if (key === undefined || !this.#accepting) {
+      this.#around.dropped(key === undefined ? 'no such key' : 'stopping');
+      incoming.verdict?.(false, 'error: this key is not available');
+      return;
+    }
+    const clients = this.#bound.get(key.name);
+    if (clients === undefined) return this.#hold(key, incoming);
+    if (clients.has(incoming.head.pubkey)) return key.post(incoming, 'normal');
+    void this.#examine(key, incoming);
+  }
+
+  /** The policy actor bound a client. */
+  bound(keyName: string, client: string): void {
+    this.#bound.get(keyName)?.add(client);
+  }
+
+  /** The bindings were changed by somebody else: they are read again as they are needed. */
+  forgetClients(): void {
+    this.#bound.clear();
+  }
+
+  reattachPolicy(): void {
+    this.#bound.clear();
+    for (const key of this.#keys.values()) key.reattach();
+  }
+
+  checkHung(now: number): void {
+    for (const key of this.#keys.values()) key.checkHung(now);
+  }
+
+  /** Takes no more events and waits until nothing is in flight, at most `ms`. */
+  async drain(ms: number): Promise<void> {
+    this.#accepting = false;
+    const idle = Promise.all([...this.#keys.values()].map((key) => key.idle()));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    await Promise.race([idle, promise]);
+    clearTimeout(timer);
+  }
+
+  async lockAll(): Promise<void> {
+    await Promise.all([...this.#keys.values()].map((key) => key.lock()));
+  }
+
+  async #examine(key: VirtualKey, incoming: Incoming): Promise<void> {
+    const refusal = await this.#options.strangers.examine(incoming);
+    if (refusal === null) return key.post(incoming, 'stranger');
+    this.#around.dropped(refusal);
+    incoming.verdict?.(false, refusal === 'strangers: signature' ? 'invalid: id or signature is wrong' : 'rate-limited: try again later');
+  }
+
+  #hold(key: VirtualKey, incoming: Incoming): void {
+    const held = this.#loading.get(key.name);
+    if (held === undefined) {
+      this.#loading.set(key.name, [incoming]);
+      void this.#loadClients(key);
+    } else if (held.length < HELD) held.push(incoming);
+    else {
+      this.#around.dropped('key queue full');
+      incoming.verdict?.(false, 'rate-limited: this key is overloaded');
+    }
+  }
+
+  async #loadClients(key: VirtualKey): Promise<void> {
+    const clients = await this.#options.clients(key.name).catch(() => null);
+    const held = this.#loading.get(key.name) ?? [];
+    this.#loading.delete(key.name);
+    if (clients === null) {
+      for (const incoming of held) incoming.verdict?.(false, 'error: busy');
+      return;
+    }
+    this.#bound.set(key.name, new Set(clients));
+    for (const incoming of held) this.route(incoming);
+  }
+
+  async #takeThread(key: VirtualKey): Promise<KeyThread | null> {
+    await this.#makeRoom(key);
+    return this.#options.blanks.take();
+  }
+
+  /** Passivates the least recently used idle keys until there is room for one more thread. */
+  async #makeRoom(coming: VirtualKey): Promise<void> {
+    const active = [...this.#keys.values()].filter((key) => key.state === 'active' && key !== coming);
+    let excess = active.length + 1 - this.#options.maxActive;
+    if (excess <= 0) return;
+    active.sort((a, b) => a.lastUsed - b.lastUsed);
+    for (const key of active) {
+      if (excess <= 0) return;
+      if (await key.passivate()) excess--;
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import type { VerifyPool } from '../nip46/verify-pool.ts';
+import type { Incoming } from '../relay/protocol.ts';
+import { ClientRates } from './rate.ts';
+
+/**
+ * The gate for events of clients that are not bound to the key: verified by a stateless worker before they may
+ * activate anything, so many a second for each key and in all. Strangers can neither thrash activation nor fill a
+ * key's queue.
+ */
+export class Strangers {
+  readonly #pool: VerifyPool;
+  readonly #perKey: ClientRates;
+  readonly #total: ClientRates;
+
+  /** @param perKey @param total events a second */
+  constructor(pool: VerifyPool, perKey: number, total: number) {
+    this.#pool = pool;
+    this.#perKey = new ClientRates(perKey, perKey);
+    this.#total = new ClientRates(total, total, 1);
+  }
+
+  /** Why the event is refused, or null when it may pass. */
+  async examine(incoming: Incoming): Promise<'strangers: rate' | 'strangers: busy' | 'strangers: signature' | null> {
+    if (!this.#perKey.take(incoming.head.p, incoming.arrived)) return 'strangers: rate';
+    if (!this.#total.take('', incoming.arrived)) return 'strangers: rate';
+    const verified = await this.#pool.verify(incoming.raw);
+    if (verified === 'busy') return 'strangers: busy';
+    return verified ? null : 'strangers: signature';
+  }
+}

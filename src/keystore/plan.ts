@@ -1,0 +1,156 @@
+import { isUtf8 } from 'node:buffer';
+import type { MessagePort } from 'node:worker_threads';
+import { Link } from '../actor/link.ts';
+import type { Secret } from '../actor/protocol.ts';
+import { KeystoreFiles } from './files.ts';
+import { parseImport, wipeImport } from './import.ts';
+import { MAX_PASSPHRASE, readPassphraseFile } from './passphrase-file.ts';
+import { handOn, takeIn, wipeMessage } from './passphrase-port.ts';
+import type {
+  CreatePlan,
+  PassphraseMessage,
+  PassphraseSource,
+  PoolTask,
+  Slot,
+  UnlockerToVault,
+  UnlockPlan,
+} from './protocol.ts';
+import { isLogN, MAX_LOG_N, MIN_LOG_N } from './schema.ts';
+
+type Refused = { ok: false; refusal: string };
+type CreateTask = Extract<PoolTask, { op: 'plan'; for: 'create' }>;
+type UnlockTask = Extract<PoolTask, { op: 'plan'; for: 'unlock' }>;
+
+/** A new key tries its passphrase on so many slots before it gets one of its own. */
+const MAX_TRIES = 4;
+/** Key files that are looked at to see which slots are used most. */
+const SAMPLE = 1000;
+/** Parts that one unlock is cut into at most; each has ports of its own. */
+const MAX_PARTS = 64;
+
+/** What `create` will have to derive. */
+export async function planCreate({ keystore, logN, source, timeoutMs }: CreateTask): Promise<CreatePlan | Refused> {
+  const taken = await takePassphrase(source, timeoutMs);
+  if (!taken.ok) return taken;
+  const { message } = taken;
+  try {
+    if (!isLogN(logN)) return { ok: false, refusal: `logN is ${logN}: it must be from ${MIN_LOG_N} to ${MAX_LOG_N}` };
+    const imported = message.imported === undefined ? null : parseImport(message.imported);
+    if (imported?.ok === false) return imported;
+    wipeImport(imported ?? undefined);
+    const files = new KeystoreFiles(keystore);
+    const found = files.slots();
+    if (!found.ok) return found;
+
+    const slots = mostUsed(files, found.slots).slice(0, MAX_TRIES);
+    const own = imported?.form === 'ncryptsec' ? imported.logN : 0;
+    const maxLogN = Math.max(logN, own, ...slots.map((slot) => slot.logN));
+    const seen = found.slots.length;
+    return { ok: true, slots: slots.map(({ id }) => id), seen, maxLogN, passphrase: handOn(message) };
+  } finally {
+    wipeMessage(message);
+  }
+}
+
+/** Sorts keys into parts by slot: a part is derived in one thread, slot after slot. */
+export async function planUnlock({
+  keystore,
+  keys,
+  source,
+  timeoutMs,
+  vault,
+}: UnlockTask): Promise<UnlockPlan | Refused> {
+  const link = new Link<UnlockerToVault, Record<never, never>>(vault, {});
+  const taken = await takePassphrase(source, timeoutMs);
+  if (!taken.ok) return taken;
+  const { message, warnings } = taken;
+  const opened: MessagePort[] = [];
+  try {
+    const files = new KeystoreFiles(keystore);
+    const found = files.slots();
+    if (!found.ok) return found;
+
+    const { bySlot, failed } = sortBySlot(files, found.slots, keys);
+    const parts: UnlockPlan['parts'] = [];
+    for (const group of inParts([...bySlot])) {
+      const vaultPort = await link.ask('another', null).catch(() => null);
+      if (vaultPort === null) return closeAll(opened, { ok: false, refusal: 'the vault did not answer: try again' });
+      const passphrase = handOn(message);
+      opened.push(vaultPort, passphrase);
+      const maxLogN = Math.max(...group.map(([slot]) => slot.logN));
+      parts.push({ keys: group.flatMap(([, members]) => members), maxLogN, passphrase, vault: vaultPort });
+    }
+    return { ok: true, parts, failed, warnings };
+  } finally {
+    wipeMessage(message);
+    link.close();
+  }
+}
+
+async function takePassphrase(
+  source: PassphraseSource,
+  timeoutMs: number,
+): Promise<{ ok: true; message: PassphraseMessage; warnings: string[] } | Refused> {
+  if ('file' in source) {
+    const read = readPassphraseFile(source.file);
+    return read.ok ? { ok: true, message: { passphrase: read.passphrase }, warnings: read.warnings } : read;
+  }
+  const message = await takeIn(source.port, timeoutMs);
+  if (message === null) return { ok: false, refusal: 'the passphrase did not reach the unlocker: try again' };
+  const refusal = whyUnfit(message.passphrase, 'passphrase') ?? whyUnfit(message.importPassphrase, 'import passphrase');
+  if (refusal === null) return { ok: true, message, warnings: [] };
+  wipeMessage(message);
+  return { ok: false, refusal };
+}
+
+function whyUnfit(passphrase: Secret | undefined, what: string): string | null {
+  if (passphrase === undefined) return null;
+  if (passphrase.length === 0) return `the ${what} is empty: give one`;
+  if (passphrase.length > MAX_PASSPHRASE)
+    return `the ${what} is longer than ${MAX_PASSPHRASE} bytes: give a shorter one`;
+  return isUtf8(passphrase) ? null : `the ${what} is not UTF-8 text: send it as UTF-8`;
+}
+
+/** Slots in the order of how many keys use them, as a sample of the key files has it (pubkeys are random). */
+function mostUsed(files: KeystoreFiles, slots: readonly Slot[]): Slot[] {
+  if (slots.length < 2) return [...slots];
+  const uses = new Map(slots.map(({ id }) => [id, 0]));
+  for (const pubkey of files.pubkeys().slice(0, SAMPLE)) {
+    const file = files.key(pubkey);
+    if (file.ok) uses.set(file.sealed.slot, (uses.get(file.sealed.slot) ?? 0) + 1);
+  }
+  return [...slots].sort((a, b) => uses.get(b.id)! - uses.get(a.id)!);
+}
+
+type KeyRefs = UnlockTask['keys'];
+
+function sortBySlot(
+  files: KeystoreFiles,
+  slots: readonly Slot[],
+  keys: KeyRefs,
+): { bySlot: Map<Slot, KeyRefs>; failed: UnlockPlan['failed'] } {
+  const byId = new Map(slots.map((slot) => [slot.id, slot]));
+  const bySlot = new Map<Slot, KeyRefs>();
+  const failed: UnlockPlan['failed'] = [];
+  for (const key of keys) {
+    const file = files.key(key.pubkey);
+    const slot = file.ok ? byId.get(file.sealed.slot) : undefined;
+    if (!file.ok) failed.push({ ...key, error: file.error });
+    else if (slot === undefined) failed.push({ ...key, error: 'key file is damaged' });
+    else if (bySlot.has(slot)) bySlot.get(slot)!.push(key);
+    else bySlot.set(slot, [key]);
+  }
+  return { bySlot, failed };
+}
+
+function inParts<T>(groups: T[]): T[][] {
+  const size = Math.ceil(groups.length / MAX_PARTS);
+  const parts: T[][] = [];
+  for (let i = 0; i < groups.length; i += size) parts.push(groups.slice(i, i + size));
+  return parts;
+}
+
+function closeAll<T>(ports: MessagePort[], answer: T): T {
+  for (const port of ports) port.close();
+  return answer;
+}

@@ -1,0 +1,191 @@
+import { availableParallelism, totalmem } from 'node:os';
+import type { MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { derivationBytes } from './derivation-bytes.ts';
+import { Lock } from './lock.ts';
+import { Permits } from './permits.ts';
+import type {
+  CreatePlan,
+  CreateResult,
+  PassphraseSource,
+  PoolTask,
+  PrepareResult,
+  UnlockPlan,
+  UnlockResult,
+  UnlockTask,
+} from './protocol.ts';
+
+type Refused = { ok: false; refusal: string };
+type CreateTask = Extract<UnlockTask, { op: 'create' }>;
+type UnlockKeysTask = Extract<UnlockTask, { op: 'unlock' }>;
+
+/** Tasks that wait at most; one more is refused as `busy`. */
+const MAX_WAITING = 32;
+const IDLE_MS = 5_000;
+/** How long an unlocker waits for its passphrase, ms. */
+const PASSPHRASE_MS = 5_000;
+
+export interface UnlockPoolOptions {
+  /** Path of the worker entry. */
+  filename: string;
+  cores?: number;
+  /** Bytes that derivations may take in all; a quarter of the machine's memory. */
+  memory?: number;
+  passphraseMs?: number;
+}
+
+/**
+ * The main thread's side of the unlockers. It moves ports and sees no secret: passphrases reach a thread over one
+ * port, and what they open leaves it over another, to the vault. One memory-hard derivation a core at a time.
+ */
+export class UnlockPool {
+  readonly #pool: Piscina;
+  readonly #permits: Permits;
+  readonly #cores: number;
+  readonly #passphraseMs: number;
+  readonly #lock = Lock.memory();
+  #inWork = 0;
+  #nextTask = 1;
+  #closed = false;
+
+  constructor(options: UnlockPoolOptions) {
+    this.#cores = options.cores ?? availableParallelism();
+    this.#permits = new Permits(this.#cores, options.memory ?? quarterOfMemory());
+    this.#passphraseMs = options.passphraseMs ?? PASSPHRASE_MS;
+    this.#pool = new Piscina({
+      filename: options.filename,
+      minThreads: 0,
+      maxThreads: this.#cores,
+      idleTimeout: IDLE_MS,
+      maxQueue: MAX_WAITING,
+      // An idle thread that waits in Atomics hears neither timers nor ports.
+      atomics: 'disabled',
+      env: {},
+      // JavaScript's part; what scrypt works on lies outside of it.
+      resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 },
+    });
+    // A thread that dies between two tasks is replaced when the next one comes.
+    this.#pool.on('error', () => {});
+  }
+
+  /** Makes the keystore's folder ready; once at start, before any other task. */
+  async prepare(keystore: string): Promise<PrepareResult> {
+    return this.#run<PrepareResult>({ op: 'prepare', keystore }, 0, []);
+  }
+
+  /** Answers when the key is durable on disk and unlocked in the vault. */
+  async create(task: CreateTask): Promise<CreateResult> {
+    const { keystore, logN, name, source, vault, taken } = task;
+    return this.#admit<CreateResult | Refused>([...portsOf(source), vault], refused, async () => {
+      const timeoutMs = this.#passphraseMs;
+      const asked: PoolTask = { op: 'plan', for: 'create', keystore, logN, source, timeoutMs };
+      const plan = await this.#run<CreatePlan>(asked, 0, portsOf(source));
+      if (!plan.ok) {
+        vault.close();
+        return plan;
+      }
+      const { slots, seen, maxLogN, passphrase } = plan;
+      const part = { op: 'create', keystore, logN, maxLogN, slots, seen, name, passphrase, timeoutMs, vault } as const;
+      const own = { taken, lock: this.#lock, task: this.#nextTask++ };
+      try {
+        return await this.#run<CreateResult>({ ...part, ...own }, maxLogN, [passphrase, vault]);
+      } finally {
+        // If its thread died while it held the lock, nobody else would free it.
+        new Lock(this.#lock).free(own.task);
+      }
+    });
+  }
+
+  /** Answers when the vault holds what opens each key, or it is known why not. */
+  async unlock(task: UnlockKeysTask): Promise<UnlockResult> {
+    const { keystore, keys, source, vault } = task;
+    const failed = (refusal: string) => ({
+      unlocked: [],
+      failed: keys.map((key) => ({ ...key, error: refusal })),
+      refusal,
+    });
+    return this.#admit<UnlockResult>([...portsOf(source), vault], failed, async () => {
+      const timeoutMs = this.#passphraseMs;
+      const asked: PoolTask = { op: 'plan', for: 'unlock', keystore, keys, source, timeoutMs, vault };
+      const plan = await this.#run<UnlockPlan>(asked, 0, [...portsOf(source), vault]);
+      if (!plan.ok) return failed(plan.refusal);
+      const result: UnlockResult = { unlocked: [], failed: plan.failed };
+      if (plan.warnings.length > 0) result.warnings = plan.warnings;
+      const parts = [...plan.parts];
+      // At most one part a core waits for its turn: tasks that come later are not kept behind all of this one.
+      const lane = async () => {
+        for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+          const { passphrase, vault, maxLogN, keys } = part;
+          const todo: PoolTask = { op: 'unlock', keystore, maxLogN, keys, passphrase, timeoutMs, vault };
+          const done = await this.#run<UnlockResult>(todo, maxLogN, [passphrase, vault]);
+          if ('ok' in done) result.failed.push(...keys.map((key) => ({ ...key, error: done.refusal })));
+          else {
+            result.unlocked.push(...done.unlocked);
+            result.failed.push(...done.failed);
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(this.#cores, parts.length) }, lane));
+      return result;
+    });
+  }
+
+  /** Ends the threads; what they were at is refused. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#pool.destroy();
+  }
+
+  /** Lets a task in, or refuses it and closes the ports that it brought. */
+  async #admit<T>(ports: MessagePort[], refuse: (refusal: string) => T, work: () => Promise<T>): Promise<T> {
+    const refusal = this.#closed ? CLOSED : this.#inWork >= this.#cores + MAX_WAITING ? 'busy' : null;
+    if (refusal !== null) {
+      for (const port of ports) port.close();
+      return refuse(refusal);
+    }
+    this.#inWork++;
+    try {
+      return await work();
+    } finally {
+      this.#inWork--;
+    }
+  }
+
+  /** @param logN of the most costly derivation in the task; 0 for none */
+  async #run<T>(task: PoolTask, logN: number, ports: MessagePort[]): Promise<T | Refused> {
+    const bytes = logN === 0 ? 0 : derivationBytes(logN);
+    if (!this.#permits.fits(bytes)) {
+      for (const port of ports) port.close();
+      return refused(`this passphrase takes ${bytes / 2 ** 20} MiB to derive, more than a quarter of the memory here`);
+    }
+    return this.#permits.run(bytes, async () => {
+      try {
+        return (await this.#pool.run(task, { transferList: ports as never })) as T;
+      } catch (error) {
+        for (const port of ports) port.close();
+        if (this.#closed) return refused(CLOSED);
+        // A port whose other side is gone cannot be handed on.
+        const lost = (error as Error).name === 'DataCloneError';
+        if (lost) return refused('the passphrase did not reach the unlocker, or the vault is gone: try again');
+        // The thread died; what it said last may quote what it held.
+        return refused('the unlocker failed: try again');
+      }
+    });
+  }
+}
+
+const CLOSED = 'the daemon is stopping';
+
+function refused(refusal: string): Refused {
+  return { ok: false, refusal };
+}
+
+function portsOf(source: PassphraseSource): MessagePort[] {
+  return 'port' in source ? [source.port] : [];
+}
+
+/** A container may have less than the machine. */
+function quarterOfMemory(): number {
+  const constrained = process.constrainedMemory();
+  return Math.min(totalmem(), constrained > 0 ? constrained : Number.POSITIVE_INFINITY) / 4;
+}

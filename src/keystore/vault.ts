@@ -1,0 +1,88 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { Link } from '../actor/link.ts';
+import { type Handlers, newSecret, Transferred, wipe } from '../actor/protocol.ts';
+import type { MainToVault, SealedKey, Slot, UnlockerToVault, Unsealing } from './protocol.ts';
+import { Slab } from './slab.ts';
+
+interface Entry {
+  sealed: SealedKey;
+  slot: Slot;
+  /** Of the unsealing key, in the slab. */
+  place: number;
+}
+
+/**
+ * Holds what opens each unlocked key, and never a private key. Unlockers bring it and key actors take it over ports
+ * made here; the main thread hands these on unread.
+ */
+export class Vault {
+  readonly #entries = new Map<string, Entry>();
+  /** Many keys share few slots: one object for each. */
+  readonly #slots = new Map<string, Slot>();
+  readonly #keys: Slab;
+
+  constructor(keys = new Slab()) {
+    this.#keys = keys;
+  }
+
+  /** For a link with the main thread. */
+  readonly handlers: Handlers<MainToVault> = {
+    intake: () => this.#intake(),
+    release: ({ pubkey }) => this.#release(pubkey),
+    forget: ({ pubkey }) => this.#forget(pubkey),
+    forgetAll: () => {
+      this.#entries.clear();
+      this.#slots.clear();
+      this.#keys.clear();
+      return null;
+    },
+  };
+
+  #intake(): Transferred<MessagePort> {
+    const { port1, port2 } = new MessageChannel();
+    const handlers: Handlers<UnlockerToVault> = {
+      keep: (unsealing) => this.#keep(unsealing),
+      another: () => this.#intake(),
+    };
+    new Link<Record<never, never>, UnlockerToVault>(port1, handlers);
+    return new Transferred(port2, [port2]);
+  }
+
+  #keep({ sealed, slot, unsealingKey }: Unsealing): null {
+    try {
+      this.#forget(sealed.pubkey);
+      this.#entries.set(sealed.pubkey, { sealed, slot: this.#shared(slot), place: this.#keys.put(unsealingKey) });
+      return null;
+    } finally {
+      wipe(unsealingKey);
+    }
+  }
+
+  #release(pubkey: string): Transferred<MessagePort> | null {
+    const entry = this.#entries.get(pubkey);
+    if (entry === undefined) return null;
+    const { sealed, slot, place } = entry;
+    const { port1, port2 } = new MessageChannel();
+    const unsealingKey = newSecret(32);
+    unsealingKey.set(this.#keys.view(place));
+    port1.postMessage({ sealed, slot, unsealingKey } satisfies Unsealing, [unsealingKey.buffer as ArrayBuffer]);
+    // What was posted before the close still arrives, in whatever thread the other end is by then.
+    port1.close();
+    return new Transferred(port2, [port2]);
+  }
+
+  #forget(pubkey: string): null {
+    const entry = this.#entries.get(pubkey);
+    if (entry === undefined) return null;
+    this.#keys.remove(entry.place);
+    this.#entries.delete(pubkey);
+    return null;
+  }
+
+  #shared(slot: Slot): Slot {
+    const key = JSON.stringify(slot);
+    const shared = this.#slots.get(key) ?? slot;
+    this.#slots.set(key, shared);
+    return shared;
+  }
+}

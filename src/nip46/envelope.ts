@@ -1,0 +1,124 @@
+import { createHmac } from 'node:crypto';
+import type { Clock } from '../actor/clock.ts';
+import { unixNow } from '../actor/clock.ts';
+import { type Secret, wipe } from '../actor/protocol.ts';
+import type { Curve, PrivateKey } from '../curve/curve.ts';
+import type { Outcome, SignedResponse } from '../key/protocol.ts';
+import { Conversations, type Peer } from './conversations.ts';
+import { eventId, type NostrEvent, parseEvent, signedEventJson } from './event.ts';
+import { bytesToHex, hexToBytes } from './hex.ts';
+
+export const REQUEST_KIND = 24133;
+
+/** A request event that was verified and decrypted. */
+export interface Opened {
+  event: NostrEvent;
+  peer: Peer;
+  /** Responses use what the request used, never anything else. */
+  encryption: 'nip44' | 'nip04';
+  /** The JSON-RPC message. */
+  text: string;
+  /** Keyed hash of client, request id and body. */
+  body: string;
+}
+
+/** Whom a response goes to, and how. */
+export interface Addressee {
+  event: { pubkey: string };
+  peer: Peer;
+  encryption: 'nip44' | 'nip04';
+}
+
+export interface EnvelopeLimits {
+  /** s */
+  maxClockSkew: number;
+  /** bytes */
+  maxContent: number;
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** The NIP-46 envelope of one key: opens request events, seals responses. */
+export class Envelope {
+  readonly conversations: Conversations;
+  readonly pubkey: string;
+  readonly #curve: Curve;
+  readonly #key: PrivateKey;
+  readonly #limits: EnvelopeLimits;
+  readonly #clock: Clock;
+  readonly #replayKey: Secret;
+
+  /** @param replayKey keys the hash that recognises a retry; derived from the private key, so it outlives restarts */
+  constructor(curve: Curve, key: PrivateKey, replayKey: Secret, limits: EnvelopeLimits, clock: Clock) {
+    this.#curve = curve;
+    this.#key = key;
+    this.#replayKey = replayKey;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.pubkey = bytesToHex(key.publicKey);
+    this.conversations = new Conversations(key);
+  }
+
+  /** Everything that can be told without the curve: shape, addressee, size, clock. */
+  read(raw: string): NostrEvent | Outcome {
+    const event = parseEvent(raw);
+    if (event === null || event.kind !== REQUEST_KIND) return 'invalid';
+    if (!event.tags.some((tag) => tag[0] === 'p' && tag[1] === this.pubkey)) return 'invalid';
+    if (event.content.length > this.#limits.maxContent) return 'invalid';
+    if (Math.abs(event.created_at - unixNow(this.#clock)) > this.#limits.maxClockSkew) return 'dropped: skew';
+    return event;
+  }
+
+  /** Whether id and signature are the event's own (NIP-01). */
+  verify(event: NostrEvent): boolean {
+    const id = eventId(event.pubkey, event.created_at, event.kind, event.tags, event.content);
+    if (id !== event.id) return false;
+    return this.#curve.verify(hexToBytes(event.sig), hexToBytes(id), hexToBytes(event.pubkey));
+  }
+
+  /** Decrypts a verified event; an outcome when it cannot be. */
+  open(event: NostrEvent): Opened | Outcome {
+    const encryption = event.content.includes('?iv=') ? 'nip04' : 'nip44';
+    let bytes: Secret | null = null;
+    try {
+      const peer = this.conversations.with(event.pubkey);
+      bytes =
+        encryption === 'nip04'
+          ? peer.decryptNip04(event.content, this.#limits.maxContent)
+          : peer.nip44.decrypt(event.content, this.#limits.maxContent);
+      const body = createHmac('sha256', this.#replayKey).update(event.pubkey).update(bytes).digest('hex');
+      return { event, peer, encryption, text: decoder.decode(bytes), body };
+    } catch {
+      return 'dropped: undecryptable';
+    } finally {
+      wipe(bytes);
+    }
+  }
+
+  /** The response event for an opened request; `created_at` is now, since clients subscribe with `since: now`. */
+  seal(opened: Addressee, text: string): SignedResponse {
+    const content = opened.encryption === 'nip04' ? opened.peer.encryptNip04(text) : opened.peer.nip44.encrypt(text);
+    const createdAt = unixNow(this.#clock);
+    const tags = [['p', opened.event.pubkey]];
+    const id = eventId(this.pubkey, createdAt, REQUEST_KIND, tags, content);
+    const sig = bytesToHex(this.#key.sign(hexToBytes(id)));
+    const event = { id, pubkey: this.pubkey, created_at: createdAt, kind: REQUEST_KIND, tags, content, sig };
+    return { raw: signedEventJson(event), id, createdAt };
+  }
+
+  wipe(): void {
+    this.conversations.wipe();
+    wipe(this.#replayKey);
+    this.#key.wipe();
+  }
+}
+
+/** The key of the body hash, from the private key: stable over restarts, useless to a reader of the database. */
+export function deriveReplayKey(privateKey: Secret): Secret {
+  const key = new Uint8Array(32);
+  const mac = createHmac('sha256', privateKey).update('redoubt replay v1').digest();
+  key.set(mac);
+  mac.fill(0);
+  return key as Secret;
+}
+

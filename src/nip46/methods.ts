@@ -1,0 +1,223 @@
+/** The methods of NIP-46, each one straight path: input, access, rules, work. docs/PROTOCOL.md */
+import { randomBytes } from 'node:crypto';
+import { type Clock, unixNow } from '../actor/clock.ts';
+import { type Secret, wipe } from '../actor/protocol.ts';
+import type { PrivateKey } from '../curve/curve.ts';
+import type { PolicyDoor } from '../key/policy-door.ts';
+import type { Outcome } from '../key/protocol.ts';
+import type { Asked, BoundMethod, Decision, DecideRequest } from '../policy/protocol.ts';
+import type { Conversations, Peer } from './conversations.ts';
+import { checkTemplate, signedEventJson } from './event.ts';
+import { bytesToHex, hexToBytes } from './hex.ts';
+import { looksLikeRpc, type Request } from './request.ts';
+import type { Responses } from './responses.ts';
+
+/** How a request ended: a result, an error that the client reads, or silence. */
+export type Answer =
+  | { outcome: 'allowed'; result: string }
+  | { outcome: Exclude<Outcome, 'allowed'>; error: string }
+  | { outcome: Outcome; silent: true };
+
+/** What the methods of one key work with. */
+export interface Office {
+  pubkey: string;
+  key: PrivateKey;
+  conversations: Conversations;
+  policy: PolicyDoor;
+  responses: Responses;
+  clock: Clock;
+  limits: { maxFutureEvent: number; maxContent: number; answerUnknown: 'connect' | 'all' | 'none' };
+  /** Advertised relays, sorted. */
+  relays: string[];
+}
+
+/** One request on its way. */
+export interface Call {
+  request: Request;
+  asked: Asked;
+}
+
+type Method = (office: Office, call: Call) => Promise<Answer>;
+
+const HEX_KEY = /^[0-9a-f]{64}$/;
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** The methods by name; what is not here is `unknown method`. */
+export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
+  ['connect', connect],
+  ['get_public_key', bound('get_public_key', (office) => office.pubkey)],
+  ['ping', bound('ping', () => 'pong')],
+  // The list is always given: a client that has it already compares and stays.
+  ['switch_relays', bound('switch_relays', (office) => JSON.stringify(office.relays))],
+  ['get_relays', bound('get_relays', (office) => JSON.stringify(readWrite(office.relays)))],
+  ['sign_event', signEvent],
+  ['nip44_encrypt', cipher('nip44_encrypt', 32, (peer, text, nonce) => peer.nip44.encrypt(text, nonce))],
+  ['nip04_encrypt', cipher('nip04_encrypt', 16, (peer, text, iv) => peer.encryptNip04(text, iv))],
+  ['nip44_decrypt', decipher('nip44_decrypt', (peer, payload, max) => peer.nip44.decrypt(payload, max))],
+  ['nip04_decrypt', decipher('nip04_decrypt', (peer, payload, max) => peer.decryptNip04(payload, max))],
+  ['logout', logout],
+  ['disconnect', logout],
+]);
+
+/** `connect` [remote-signer pubkey (not looked at), secret?, perms?, metadata?] -> "ack" */
+async function connect(office: Office, { request, asked }: Call): Promise<Answer> {
+  const decision = await office.policy.connect({ ...asked, secret: request.params[1] ?? '' });
+  if (decision.ok) return allowed('ack');
+  if (decision.refusal === 'token not found' && office.limits.answerUnknown === 'none') return silent('denied');
+  return refused(decision);
+}
+
+/** `logout` [] -> "ack", once the binding's session has ended. */
+async function logout(office: Office, { asked }: Call): Promise<Answer> {
+  const decision = await office.policy.logout(asked);
+  return decision.ok ? allowed('ack') : refused(decision);
+}
+
+/** A method that a live binding is enough for. */
+function bound(method: BoundMethod, result: (office: Office) => string): Method {
+  return async (office, { asked }) => {
+    const decision = await office.policy.decide(question(asked, method));
+    return decision.ok ? allowed(result(office)) : refused(decision);
+  };
+}
+
+/** `sign_event` [template JSON] -> signed event JSON; changes nothing that it was given. */
+async function signEvent(office: Office, { request, asked }: Call): Promise<Answer> {
+  const given = office.responses.get(asked.body, office.clock.mono());
+  const now = given?.createdAt ?? unixNow(office.clock);
+  const template = checkTemplate(request.params[0] ?? '', {
+    pubkey: office.pubkey,
+    now,
+    maxFuture: office.limits.maxFutureEvent,
+  });
+  if (!template.ok) return { outcome: 'invalid', error: template.error };
+  const { event } = template;
+
+  const decision = await office.policy.decide({
+    ...question(asked, 'sign_event'),
+    kind: event.kind,
+    eventId: event.id,
+    recheck: given !== undefined,
+  });
+  if (!decision.ok) return refused(decision);
+  if (late(office, asked)) return expired();
+
+  const sig = given?.sig ?? bytesToHex(office.key.sign(hexToBytes(event.id)));
+  office.responses.set(asked.body, { createdAt: event.created_at, sig }, office.clock.mono());
+  return allowed(signedEventJson({ ...event, sig }));
+}
+
+/** `*_encrypt` [pubkey, text] -> ciphertext; the nonce is kept, so that a retry gets the same one. */
+function cipher(
+  method: 'nip44_encrypt' | 'nip04_encrypt',
+  nonceBytes: number,
+  encrypt: (peer: Peer, text: string, nonce: Uint8Array) => string,
+): Method {
+  return async (office, { request, asked }) => {
+    const [pubkey = '', text = ''] = request.params;
+    const peer = peerOf(office, pubkey);
+    if (peer === null) return badPeer();
+    const given = office.responses.get(asked.body, office.clock.mono());
+    const decision = await office.policy.decide({
+      ...question(asked, method),
+      peer: pubkey,
+      recheck: given !== undefined,
+    });
+    if (!decision.ok) return refused(decision);
+    if (late(office, asked)) return expired();
+
+    const nonce = given?.nonce ?? randomBytes(nonceBytes);
+    try {
+      const ciphertext = encrypt(peer, text, nonce);
+      office.responses.set(asked.body, { nonce }, office.clock.mono());
+      return allowed(ciphertext);
+    } catch {
+      return { outcome: 'invalid', error: `invalid params: this text cannot be encrypted (empty or too long)` };
+    }
+  };
+}
+
+/** `*_decrypt` [pubkey, ciphertext] -> text; never a message of the RPC itself (docs/POLICY.md, before any rule). */
+function decipher(
+  method: 'nip44_decrypt' | 'nip04_decrypt',
+  decrypt: (peer: Peer, payload: string, maxBytes: number) => Secret,
+): Method {
+  return async (office, { request, asked }) => {
+    const [pubkey = '', payload = ''] = request.params;
+    const peer = peerOf(office, pubkey);
+    if (peer === null) return badPeer();
+    const given = office.responses.get(asked.body, office.clock.mono());
+    const decision = await office.policy.decide({
+      ...question(asked, method),
+      peer: pubkey,
+      recheck: given !== undefined,
+    });
+    if (!decision.ok) return refused(decision);
+    if (late(office, asked)) return expired();
+
+    let bytes: Secret | undefined;
+    try {
+      bytes = decrypt(peer, payload, office.limits.maxContent);
+      const text = decoder.decode(bytes);
+      if (looksLikeRpc(text)) return { outcome: 'denied', error: 'not authorized' };
+      office.responses.set(asked.body, {}, office.clock.mono());
+      return allowed(text);
+    } catch {
+      return { outcome: 'invalid', error: `invalid params: this ciphertext cannot be decrypted with ${method}` };
+    } finally {
+      wipe(bytes);
+    }
+  };
+}
+
+function question(asked: Asked, method: DecideRequest['method']): DecideRequest {
+  return { ...asked, method, kind: null, eventId: null, peer: null, recheck: false };
+}
+
+function peerOf(office: Office, pubkey: string): Peer | null {
+  if (!HEX_KEY.test(pubkey)) return null;
+  try {
+    return office.conversations.with(pubkey);
+  } catch {
+    return null;
+  }
+}
+
+function badPeer(): Answer {
+  return { outcome: 'invalid', error: 'invalid params: parameter 1 is not a public key (64 hex digits)' };
+}
+
+function late(office: Office, asked: Asked): boolean {
+  return office.clock.mono() >= asked.expires;
+}
+
+function allowed(result: string): Answer {
+  return { outcome: 'allowed', result };
+}
+
+function silent(outcome: Outcome): Answer {
+  return { outcome, silent: true };
+}
+
+/** A request whose deadline has passed is not carried out. */
+export function expired(): Answer {
+  return { outcome: 'expired', error: 'request expired' };
+}
+
+/** A refusal as the client reads it; two of them are silence (docs/PROTOCOL.md). */
+export function refused(decision: Extract<Decision, { ok: false }>): Answer {
+  switch (decision.refusal) {
+    case 'no binding':
+      return silent('dropped: no binding');
+    case 'replayed':
+      return silent('dropped: replay');
+    case 'audit log unavailable':
+      return { outcome: 'failed', error: decision.refusal };
+    default:
+      return { outcome: 'denied', error: decision.refusal };
+  }
+}
+
+function readWrite(relays: string[]): Record<string, { read: true; write: true }> {
+  return Object.fromEntries(relays.map((url) => [url, { read: true, write: true }]));
+}

@@ -1,0 +1,142 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { Clock } from '../actor/clock.ts';
+import { Link, type PortLike } from '../actor/link.ts';
+import type { Handlers } from '../actor/protocol.ts';
+import { beginAdmin, endAdmin } from './admin-log.ts';
+import { answerLogout, answerRequest } from './answer.ts';
+import { createKey, listKeys, setLocked } from './commands/keys.ts';
+import { createPolicy, listPolicies } from './commands/policies.ts';
+import { createToken, listTokens, revokeToken } from './commands/tokens.ts';
+import { PolicyEngine } from './engine.ts';
+import type {
+  AdminToPolicy,
+  Asked,
+  Decision,
+  KeyToPolicy,
+  MainToPolicy,
+  Outcome,
+  PolicyToAdmin,
+  PolicyToKey,
+  PolicyToMain,
+} from './protocol.ts';
+import { answerConnect } from './redeem.ts';
+
+export interface PolicyActorOptions {
+  clock: Clock;
+  /** From the system's generator. */
+  random: (bytes: number) => Uint8Array;
+}
+
+const UNAVAILABLE: Decision = { ok: false, refusal: 'audit log unavailable' };
+/** How long an admin's row may wait for the database, ms. */
+const ADMIN_PATIENCE_MS = 5000;
+
+/** The policy actor: the database, the rules in memory, the counters and the audit log, behind its ports. */
+export function startPolicyActor(port: PortLike, options: PolicyActorOptions): void {
+  const { clock, random } = options;
+  let engine: PolicyEngine | null = null;
+  let admin: Link<PolicyToAdmin, AdminToPolicy> | null = null;
+
+  const opened = (): PolicyEngine => {
+    if (engine === null) throw new Error('the database is not open');
+    return engine;
+  };
+
+  const main = new Link<PolicyToMain, MainToPolicy>(port, {
+    open: async (wanted) => {
+      if (engine !== null) return { ok: false, refusal: 'the database is open already' };
+      const result = await PolicyEngine.open(wanted, {
+        clock,
+        random,
+        log: (line) => main.tell('log', line),
+        bound: (keyName, client) => main.tell('bound', { keyName, client }),
+        forgetClients: () => main.tell('forgetClients', null),
+        head: (head) => admin?.tell('head', head),
+      });
+      if (!result.ok) return result;
+      engine = result.engine;
+      return { ok: true, schemaVersion: engine.store.schemaVersion };
+    },
+    attachKey: ({ keyName, port }) => attachKey(keyName, port),
+    attachAdmin: ({ port }) => {
+      admin?.close();
+      admin = new Link<PolicyToAdmin, AdminToPolicy>(port, adminHandlers());
+    },
+    keys: () => opened().commits.alone(async () => listKeys(opened().store)),
+    createKey: (wanted) => makeKey(wanted),
+    clients: ({ keyName }) => opened().commits.alone(async () => opened().desk.lookups.clients(keyName)),
+    health: () => opened().health(),
+    close: async () => {
+      await engine?.close();
+      admin?.flush();
+      engine = null;
+      return null;
+    },
+  });
+
+  /** A key's port speaks for that key only: its name is not in the messages. */
+  function attachKey(keyName: string, port: MessagePort): void {
+    const answer = (asked: Asked, work: (engine: PolicyEngine) => Decision): Decision | Promise<Decision> => {
+      const here = engine;
+      if (here === null) return UNAVAILABLE;
+      return here.commits.submit({ work: () => work(here), unavailable: UNAVAILABLE, expires: asked.expires });
+    };
+    new Link<PolicyToKey, KeyToPolicy>(port, {
+      decide: (request) => answer(request, ({ desk }) => answerRequest(desk, keyName, request)),
+      connect: (request) => answer(request, ({ desk }) => answerConnect(desk, keyName, request)),
+      logout: (request) => answer(request, ({ desk }) => answerLogout(desk, keyName, request)),
+    });
+  }
+
+  function adminHandlers(): Handlers<AdminToPolicy> {
+    const row = (work: (engine: PolicyEngine) => Outcome<null>): Promise<Outcome<null>> => {
+      const here = opened();
+      const unavailable: Outcome<null> = { ok: false, refusal: 'audit log unavailable' };
+      return here.commits.submit({ work: () => work(here), unavailable, expires: clock.mono() + ADMIN_PATIENCE_MS });
+    };
+    return {
+      begin: (wanted) => row(({ desk }) => beginAdmin(desk, wanted)),
+      end: (wanted) => row(({ desk }) => endAdmin(desk, wanted)),
+      listKeys: () => opened().commits.alone(async () => listKeys(opened().store)),
+      createKey: (wanted) => makeKey(wanted),
+      setLocked: (wanted) => {
+        const { store, change } = parts();
+        return change(() => setLocked(store, clock, wanted));
+      },
+      listPolicies: () => opened().commits.alone(() => listPolicies(opened().store)),
+      createPolicy: (wanted) => {
+        const { store, change } = parts();
+        return change(() => createPolicy(store, clock, wanted));
+      },
+      listTokens: ({ keyName }) => opened().commits.alone(() => listTokens(opened().store, keyName)),
+      createToken: (wanted) => {
+        const { store, change } = parts();
+        return change(() => createToken(store, clock, random, wanted));
+      },
+      revokeToken: ({ id }) => {
+        const { store, desk, change } = parts();
+        return change(async () => {
+          const { outcome, touched } = await revokeToken(store, clock, id);
+          // Still in the same turn of the queue: no decision comes between the commit and this.
+          if (touched !== null) desk.index.forgetBinding(touched.keyName, touched.client);
+          return outcome;
+        });
+      },
+      status: () => opened().status(),
+    };
+  }
+
+  function parts() {
+    const here = opened();
+    return { store: here.store, desk: here.desk, change: here.change.bind(here) };
+  }
+
+  function makeKey(wanted: { name: string; pubkey: string }) {
+    const { store, desk, change } = parts();
+    return change(async () => {
+      const outcome = await createKey(store, clock, wanted);
+      desk.index.forgetKey(wanted.name);
+      return outcome;
+    });
+  }
+}

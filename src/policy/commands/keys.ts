@@ -1,0 +1,70 @@
+import { readDateTime } from '../../../prisma-compat/date-time.ts';
+import type { Clock } from '../../actor/clock.ts';
+import { Key } from '../../store/entities.ts';
+import type { Store } from '../../store/open.ts';
+import type { KeyRow, Outcome } from '../protocol.ts';
+
+type Row = { [column: string]: number | string | null };
+
+const COUNTED = `
+  SELECT k.*, COALESCE(u.n, 0) AS userCount, COALESCE(t.n, 0) AS tokenCount FROM "Key" k
+  LEFT JOIN (SELECT keyName, count(*) AS n FROM "KeyUser" GROUP BY keyName) u ON u.keyName = k.keyName
+  LEFT JOIN (SELECT keyName, count(*) AS n FROM "Token" GROUP BY keyName) t ON t.keyName = k.keyName
+  ORDER BY k.id`;
+
+/** Every key that has a row, deleted ones too, with how many clients and tokens it has. */
+export function listKeys(store: Store): KeyRow[] {
+  return (store.db.prepare(COUNTED).all() as Row[]).map((row) => ({
+    id: row.id as number,
+    name: row.keyName as string,
+    pubkey: row.pubkey as string,
+    createdAt: readDateTime(row.createdAt) ?? 0,
+    deletedAt: readDateTime(row.deletedAt),
+    lockedAt: readDateTime(row.lockedAt),
+    userCount: row.userCount as number,
+    tokenCount: row.tokenCount as number,
+  }));
+}
+
+/** A name is used once, by a deleted key too; and a pubkey has one name. */
+export async function createKey(
+  store: Store,
+  clock: Clock,
+  wanted: { name: string; pubkey: string },
+): Promise<Outcome<KeyRow>> {
+  const { name, pubkey } = wanted;
+  if (name === '') return { ok: false, refusal: 'a key needs a name' };
+  if (!/^[0-9a-f]{64}$/.test(pubkey)) return { ok: false, refusal: `the pubkey of key ${name} is not 64 hex digits` };
+  return store.orm.em.fork().transactional(async (em): Promise<Outcome<KeyRow>> => {
+    const taken = await em.findOne(Key, { keyName: name });
+    if (taken !== null) {
+      const deleted =
+        taken.deletedAt === null || taken.deletedAt === undefined ? '' : ' (it was deleted, and keeps its name)';
+      return { ok: false, refusal: `there is a key ${name} already${deleted}` };
+    }
+    const known = await em.findOne(Key, { pubkey });
+    if (known !== null) return { ok: false, refusal: `that key is here already, as ${known.keyName}` };
+    const now = clock.now();
+    const key = em.create(Key, { keyName: name, pubkey, createdAt: now, updatedAt: now });
+    await em.flush();
+    const { id } = key;
+    const row = { id, name, pubkey, createdAt: now, deletedAt: null, lockedAt: null, userCount: 0, tokenCount: 0 };
+    return { ok: true, value: row };
+  });
+}
+
+/** Locked on purpose: stays so over restarts, until an explicit unlock. */
+export async function setLocked(
+  store: Store,
+  clock: Clock,
+  wanted: { name: string; locked: boolean },
+): Promise<Outcome<null>> {
+  return store.orm.em.fork().transactional(async (em): Promise<Outcome<null>> => {
+    const key = await em.findOne(Key, { keyName: wanted.name });
+    if (key === null) return { ok: false, refusal: `there is no key ${wanted.name}` };
+    const now = clock.now();
+    key.lockedAt = wanted.locked ? now : null;
+    key.updatedAt = now;
+    return { ok: true, value: null };
+  });
+}

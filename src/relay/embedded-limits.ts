@@ -1,0 +1,37 @@
+import { DEFAULT_MAX_CONTENT } from './head.ts';
+
+/** Bounds of the embedded relay; docs/RELAYS.md says why each is what it is. Times in ms. */
+export const DEFAULT_EMBEDDED_LIMITS = {
+  /** bytes */
+  maxContent: DEFAULT_MAX_CONTENT,
+  maxTags: 500,
+  connections: 1024,
+  /** Each connection. */
+  subscriptions: 512,
+  filters: 10,
+  /** Values of all filters of one connection. */
+  filterValues: 20_000,
+  framesPerSecond: 5_000,
+  frameBurst: 10_000,
+  bytesPerSecond: 16 * 1024 * 1024,
+  byteBurst: 64 * 1024 * 1024,
+  /** Frames over the rate, in a row, after which the connection is closed. */
+  refusedInRow: 2_000,
+  /** Bytes that may wait for a client that does not read. */
+  maxBuffered: 8 * 1024 * 1024,
+  /** A ping this often; a client that did not answer the last one is gone. */
+  pingMs: 25_000,
+  tickMs: 1_000,
+  /** How long the daemon has to say whether an event for it is genuine. */
+  verdictMs: 10_000,
+  verdicts: 8_192,
+  /** Events for others that are being verified at once. */
+  verifying: 64,
+  /** Ids that are known as duplicates: how many, and for how long. */
+  duplicates: 65_536,
+  duplicateMs: 120_000,
+  /** Seconds that a client's clock may be ahead, for `since`. */
+  skew: 600,
+};
+
+export type EmbeddedLimits = typeof DEFAULT_EMBEDDED_LIMITS;

@@ -1,0 +1,100 @@
+import { isHex32, type WireEvent } from './head.ts';
+
+/** A client's filter (NIP-01), read and checked, ready for matching live events. Null: not asked for. */
+export interface LiveFilter {
+  ids: Set<string> | null;
+  authors: Set<string> | null;
+  kinds: Set<number> | null;
+  p: Set<string> | null;
+  /** Other single-letter tags. */
+  tags: [letter: string, values: Set<string>][];
+  since: number | null;
+  until: number | null;
+  /** How many values it holds in all. */
+  values: number;
+}
+
+const TAG_KEY = /^#[a-zA-Z]$/;
+
+/** @returns the filter, or what is wrong with it. Members that NIP-01 does not know are left out of account. */
+export function readFilter(value: unknown): LiveFilter | string {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'a filter is not an object';
+  const filter: LiveFilter = {
+    ids: null,
+    authors: null,
+    kinds: null,
+    p: null,
+    tags: [],
+    since: null,
+    until: null,
+    values: 0,
+  };
+  for (const [key, content] of Object.entries(value)) {
+    const wrong = readMember(filter, key, content);
+    if (wrong !== null) return wrong;
+  }
+  return filter;
+}
+
+function readMember(filter: LiveFilter, key: string, content: unknown): string | null {
+  switch (key) {
+    case 'ids':
+    case 'authors':
+    case '#p': {
+      if (!isArrayOf(content, isHex32)) return `${key} in a filter is not an array of 64 lower-case hex digits each`;
+      filter[key === '#p' ? 'p' : key] = new Set(content);
+      filter.values += content.length;
+      return null;
+    }
+    case 'kinds':
+      if (!isArrayOf(content, isWhole)) return 'kinds in a filter is not an array of integers';
+      filter.kinds = new Set(content);
+      filter.values += content.length;
+      return null;
+    case 'since':
+    case 'until':
+      if (!isWhole(content)) return `${key} in a filter is not a time in seconds`;
+      filter[key] = content;
+      return null;
+    case 'limit':
+      // Nothing is stored, so that any limit is kept.
+      return isWhole(content) ? null : 'limit in a filter is not an integer';
+    default:
+      if (!TAG_KEY.test(key)) return null;
+      if (!isArrayOf(content, isString)) return `${key} in a filter is not an array of strings`;
+      filter.tags.push([key[1]!, new Set(content)]);
+      filter.values += content.length;
+      return null;
+  }
+}
+
+/**
+ * Does a live event match?
+ * @param skew seconds that the client's clock may be ahead of the sender's: `since: now` must not lose the answer
+ */
+export function matches(filter: LiveFilter, event: Pick<WireEvent, 'head' | 'tags'>, skew: number): boolean {
+  const { head, tags } = event;
+  if (filter.kinds !== null && !filter.kinds.has(head.kind)) return false;
+  if (filter.authors !== null && !filter.authors.has(head.pubkey)) return false;
+  if (filter.ids !== null && !filter.ids.has(head.id)) return false;
+  if (filter.since !== null && head.created_at < filter.since - skew) return false;
+  if (filter.until !== null && head.created_at > filter.until) return false;
+  if (filter.p !== null && !hasTag(tags, 'p', filter.p)) return false;
+  return filter.tags.every(([letter, values]) => hasTag(tags, letter, values));
+}
+
+function hasTag(tags: WireEvent['tags'], letter: string, values: Set<string>): boolean {
+  return tags.some((tag) => tag[0] === letter && values.has(tag[1]!));
+}
+
+function isArrayOf<T>(value: unknown, isItem: (item: unknown) => item is T): value is T[] {
+  return Array.isArray(value) && value.every(isItem);
+}
+
+function isWhole(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string';
+}

@@ -1,0 +1,133 @@
+import { chmodSync, closeSync, existsSync, openSync, renameSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { EntityCaseNamingStrategy, MikroORM } from '@mikro-orm/sqlite';
+import Database from 'better-sqlite3';
+import { databasePath } from '../../prisma-compat/database-url.ts';
+import { ENTITIES } from './entities.ts';
+import { databaseFault } from './fault.ts';
+import { type Inspected, inspectDatabase } from './inspect.ts';
+import { MIGRATION_NAMES, MIGRATIONS_TABLE } from './migration-names.ts';
+
+/** An open database: the ORM, and the connection beneath it for prepared statements. One thread, one connection. */
+export interface Store {
+  readonly path: string;
+  readonly orm: MikroORM;
+  readonly db: Database.Database;
+  /** Migrations of ours that the file has. */
+  readonly schemaVersion: number;
+}
+
+export interface StoreOptions {
+  databasePath: string;
+  keysInKeystore: number;
+  allowEmptyDatabase: boolean;
+}
+
+export type Opened = { ok: true; store: Store } | { ok: false; refusal: string };
+
+/** The longest that the thread waits for another program's lock, ms; then it tries again from the event loop. */
+const LOCK_WAIT_MS = 50;
+/** How `PRAGMA synchronous` says it. */
+const FULL = 2;
+
+/** Opens, creates or adopts the database and brings it to this build's schema. Refused with a line for the operator. */
+export async function openStore(options: StoreOptions): Promise<Opened> {
+  const named = databasePath(options.databasePath, process.cwd());
+  if (!named.ok) return named;
+  const { path } = named;
+  const found = inspectDatabase(path);
+  if (!found.ok) return found;
+  const refusal = refuseEmpty(found, path, options);
+  if (refusal !== null) return { ok: false, refusal };
+  try {
+    if (found.state === 'missing') createFile(path);
+    if (found.state === 'adoptable') await copyAside(path);
+    return await connect(path, found);
+  } catch (error) {
+    const fault = databaseFault(error);
+    if (fault !== null) return { ok: false, refusal: `the database ${path} cannot be opened: ${fault.reason}` };
+    const code = (error as { code?: unknown }).code;
+    if (typeof code !== 'string') throw error;
+    return { ok: false, refusal: `the database ${path} cannot be opened (${code}): check its folder's owner and mode` };
+  }
+}
+
+/** A wiped database is the one loss that cannot be repaired: clients hold pairings that only it knows. */
+function refuseEmpty(found: Inspected & { ok: true }, path: string, options: StoreOptions): string | null {
+  if (found.state !== 'missing' && found.state !== 'empty') return null;
+  if (options.keysInKeystore > 0 && !options.allowEmptyDatabase) {
+    const keys = options.keysInKeystore === 1 ? '1 key' : `${options.keysInKeystore} keys`;
+    const state = found.state === 'missing' ? 'does not exist' : 'is empty';
+    return `the keystore has ${keys} but the database ${path} ${state}: restore a backup, or pass --allow-empty-db if every pairing may be lost`;
+  }
+  if (found.state === 'missing' && !existsSync(dirname(path))) {
+    return `the folder ${dirname(path)} for the database does not exist: create it, or correct DATABASE_URL`;
+  }
+  return null;
+}
+
+/** Tokens lie in it in plain text: nobody else reads it. SQLite gives its -wal and -shm files the same mode. */
+function createFile(path: string): void {
+  closeSync(openSync(path, 'wx', 0o600));
+}
+
+/** The way back to nsecbunkerd: the file as it was before the first migration. Kept if an earlier start made it. */
+async function copyAside(path: string): Promise<void> {
+  const copy = `${path}.pre-redoubt-${MIGRATION_NAMES.length}`;
+  if (existsSync(copy)) return;
+  const db = new Database(path, { readonly: true, timeout: 2000 });
+  try {
+    await db.backup(`${copy}.part`);
+  } finally {
+    db.close();
+  }
+  chmodSync(`${copy}.part`, 0o600);
+  renameSync(`${copy}.part`, copy);
+}
+
+async function connect(path: string, found: Inspected & { ok: true }): Promise<Opened> {
+  // Not MikroORM.init(): it goes looking for optional packages, and loads the whole ORM again from node_modules.
+  const orm = new MikroORM({
+    entities: ENTITIES,
+    dbName: path,
+    driverOptions: { timeout: LOCK_WAIT_MS, fileMustExist: true },
+    namingStrategy: EntityCaseNamingStrategy,
+    // Workers print nothing, and a logged query would show its parameters.
+    logger: () => {},
+    migrations: { tableName: MIGRATIONS_TABLE, transactional: true, allOrNothing: false, snapshot: false, silent: true },
+  });
+  try {
+    const db = await orm.em.getConnection().getNativeClient();
+    const weakness = makeDurable(db);
+    if (weakness !== null) {
+      await orm.close(true);
+      return { ok: false, refusal: `the database ${path} cannot be made durable (${weakness}): move it to a local disk` };
+    }
+    if (found.state !== 'ours' || found.applied.length < MIGRATION_NAMES.length) await migrate(orm);
+    return { ok: true, store: { path, orm, db, schemaVersion: MIGRATION_NAMES.length } };
+  } catch (error) {
+    await orm.close(true);
+    throw error;
+  }
+}
+
+/** Loaded only when there is something to migrate. Each migration is a transaction of its own. */
+async function migrate(orm: MikroORM): Promise<void> {
+  const [{ Migrator }, { MIGRATIONS }] = await Promise.all([
+    import('@mikro-orm/migrations'),
+    import('./migrations/list.ts'),
+  ]);
+  orm.config.set('migrations', { ...orm.config.get('migrations'), migrationsList: MIGRATIONS });
+  await new Migrator(orm.em).up();
+}
+
+/** docs/STORAGE.md: WAL with NORMAL may lose commits in a power cut. Null when the file is as durable as it must be. */
+function makeDurable(db: Database.Database): string | null {
+  db.pragma('journal_mode = WAL');
+  db.pragma('synchronous = FULL');
+  db.pragma('fullfsync = ON');
+  const mode = db.pragma('journal_mode', { simple: true });
+  const synchronous = db.pragma('synchronous', { simple: true });
+  if (mode === 'wal' && synchronous === FULL) return null;
+  return `journal_mode ${String(mode)}, synchronous ${String(synchronous)}`;
+}

@@ -1,0 +1,30 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { databasePath } from '../../src/config/database.ts';
+
+const forms: [written: string, path: string][] = [
+  ['file:/srv/a.db', '/srv/a.db'],
+  ['file:///srv/a.db', '/srv/a.db'],
+  ['file:a.db', '/cwd/a.db'],
+  ['file:./a.db?connection_limit=1', '/cwd/a.db'],
+  ['file:../a.db', '/a.db'],
+  ['sqlite:///srv/a.db', '/srv/a.db'],
+  ['sqlite://a.db', '/cwd/a.db'],
+  ['SQLITE://a.db', '/cwd/a.db'],
+  ['/srv/a.db', '/srv/a.db'],
+  ['a.db', '/cwd/a.db'],
+  ['what?.db', '/cwd/what?.db'],
+];
+for (const [written, path] of forms) {
+  test(`${written} is ${path}`, () => assert.equal(databasePath(written, '/cwd'), { ok: true, value: path }));
+}
+
+const refused = ['', 'file:', 'sqlite://', ':memory:', 'file::memory:', 'mysql://h/db', 'postgresql://u:hunter2@h/db'];
+for (const written of refused) {
+  test(`${JSON.stringify(written)} is refused`, () => {
+    const result = databasePath(written, '/cwd');
+    assert.not(result.ok);
+    assert.not.match(JSON.stringify(result), 'hunter2');
+  });
+}
+test.run();

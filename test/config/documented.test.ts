@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Option, options } from '../../src/config/options.ts';
+
+const page = readFileSync(new URL('../../docs/CONFIGURATION.md', import.meta.url), 'utf8');
+const listed = page.split('\n').filter((line) => /^\| `[\w.]+` \|/.test(line));
+
+function row({ path, default: value, byDefault, env, legacy, description }: Option): string {
+  const inFile = legacy === undefined ? '' : `; in the file also \`${legacy}\``;
+  return `| \`${path}\` | ${byDefault ?? `\`${JSON.stringify(value)}\``} | \`${env}\` | ${description}${inFile} |`;
+}
+
+test('every option is documented with its default and its variable', () => {
+  for (const option of options) assert.ok(listed.includes(row(option)), `missing in the page: ${row(option)}`);
+});
+test('every documented option exists', () => {
+  const known = options.map(row);
+  for (const line of listed) assert.ok(known.includes(line), `not an option: ${line}`);
+  assert.is(listed.length, options.length);
+});
+test('no two options share a variable', () => {
+  assert.is(new Set(options.map(({ env }) => env)).size, options.length);
+});
+test.run();

@@ -1,0 +1,154 @@
+// deadline: 150 s
+// runs alone
+/**
+ * No secret in the main thread (docs/SECURITY.md): heap snapshot, tap on every port, and a scan of the process's memory
+ * after lock_key, once keys were created, imported, unlocked and used. Each probe must find a secret that was planted.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { generateSecretKey, getPublicKey, nip19, nip44, verifyEvent } from 'nostr-tools';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { TestDaemon } from '../support/daemon.ts';
+import { createPolicy, issueToken } from '../support/provision.ts';
+import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { openKeyFile } from './key-file.ts';
+import { findInFile, findInMemory, keyNeedle, type Needle, textNeedle } from './scan.ts';
+
+const SIGNATURES = Number(process.env.REDOUBT_PROBE_SIGNATURES ?? 1000);
+const IN_FLIGHT = 8;
+
+const folder = mkdtempSync(join(tmpdir(), 'redoubt-probe-'));
+const tapFile = join(folder, 'tap');
+const daemon = new TestDaemon({
+  entry: fileURLToPath(new URL('daemon.ts', import.meta.url)),
+  env: {
+    REDOUBT_PROBE_TAP: tapFile,
+    REDOUBT_KEYSTORE_LOG_N: '14',
+    REDOUBT_LIMITS_CLIENT_RATE: '100000',
+    REDOUBT_LIMITS_CLIENT_BURST: '100000',
+  },
+});
+
+const imported = generateSecretKey();
+const client = generateSecretKey();
+const passphrases = { imported: `import-${randomUUID()}`, made: `made-${randomUUID()}` };
+const plaintext = `between the two of us ${randomUUID()}`;
+/** Private keys of the keys that are locked before the memory is scanned. */
+const lockedKeys: Needle[] = [];
+const needles: Needle[] = [];
+
+async function ask(message: { snapshot?: string; plant?: string }): Promise<void> {
+  const answered = once(daemon.child, 'message');
+  daemon.child.send(message);
+  await answered;
+}
+
+test.before(async () => {
+  await daemon.start();
+});
+test.after(async () => {
+  await daemon.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('keys are created, imported, unlocked and used', async () => {
+  const { daemon_pubkey, relay } = daemon.quickstart;
+  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  await admin.result('create_new_key', ['imported', passphrases.imported, nip19.nsecEncode(imported)]);
+  await admin.result('create_new_key', ['made', passphrases.made]);
+  await admin.result('lock_key', ['made']);
+  assert.is(JSON.parse(await admin.result('unlock_key', ['made', 'a wrong passphrase'])).success, false);
+  assert.is(JSON.parse(await admin.result('unlock_key', ['made', passphrases.made])).success, true);
+  const policy = await createPolicy(admin, 'probe', [
+    { method: 'sign_event', kind: 'all' },
+    { method: 'nip44_encrypt' },
+    { method: 'nip44_decrypt' },
+    { method: 'nip04_encrypt' },
+    { method: 'nip04_decrypt' },
+  ]);
+  for (const name of ['imported', 'made']) {
+    const { pubkey, secret } = parseBunkerUrl((await issueToken(admin, name, policy)).bunker_url);
+    const rpc = await new RpcClient(client, pubkey).open(relay);
+    assert.is(await rpc.result('connect', [pubkey, secret]), 'ack');
+    const other = getPublicKey(randomBytes(32));
+    for (const scheme of ['nip44', 'nip04']) {
+      const ciphertext = await rpc.result(`${scheme}_encrypt`, [other, plaintext]);
+      assert.is(await rpc.result(`${scheme}_decrypt`, [other, ciphertext]), plaintext);
+    }
+    await sign(rpc, name === 'imported' ? SIGNATURES : 10);
+    rpc.close();
+  }
+  admin.close();
+
+  lockedKeys.push(keyNeedle('imported key', imported));
+  needles.push(keyNeedle('conversation key', nip44.getConversationKey(client, getPublicKey(imported))));
+  needles.push(textNeedle('plaintext', plaintext));
+  const demo = readFileSync(join(daemon.data, 'passphrase'), 'utf8').trim();
+  for (const [name, passphrase] of [['made', passphrases.made], ['imported', passphrases.imported], ['demo', demo]] as const) {
+    needles.push(textNeedle(`passphrase of ${name}`, passphrase));
+    const { privateKey, unsealingKey } = openKeyFile(join(daemon.data, 'keystore'), name, passphrase);
+    (name === 'demo' ? needles : lockedKeys).push(keyNeedle(`private key of ${name}`, privateKey));
+    needles.push(keyNeedle(`unsealing key of ${name}`, unsealingKey));
+  }
+});
+
+test('a heap snapshot of the main thread holds none of the secrets', async () => {
+  const snapshot = join(folder, 'main.heapsnapshot');
+  await ask({ snapshot });
+  assert.equal(findInFile(snapshot, [...needles, ...lockedKeys]), []);
+});
+
+test('no message through a port of the main thread holds any of them', () => {
+  const tap = readFileSync(tapFile);
+  assert.ok(tap.includes('unlock'), 'the tap hears the ports');
+  assert.equal(findInFile(tapFile, [...needles, ...lockedKeys]), []);
+});
+
+test('the database and the output hold none of them', () => {
+  assert.equal(findInFile(join(daemon.data, 'nsecbunker.db'), [...needles, ...lockedKeys]), []);
+  assert.equal(findInFile(join(daemon.data, 'nsecbunker.db-wal'), [...needles, ...lockedKeys]), []);
+  const hits = [...needles, ...lockedKeys].flatMap(({ name, forms }) =>
+    forms.filter(({ bytes }) => Buffer.from(daemon.output).includes(bytes)).map(() => name),
+  );
+  assert.equal(hits, []);
+});
+
+test('lock_key leaves no copy of the private key in the process', async () => {
+  const { daemon_pubkey, relay } = daemon.quickstart;
+  const before = findInMemory(daemon.pid, lockedKeys);
+  assert.ok(before.includes('imported key (raw)'), 'the scan sees the key while it is unlocked');
+  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  for (const name of ['imported', 'made']) assert.is(await admin.result('lock_key', [name]), '["ok"]');
+  admin.close();
+  assert.equal(findInMemory(daemon.pid, lockedKeys), []);
+});
+
+test('each probe finds a secret that was planted', async () => {
+  const secret = randomBytes(32);
+  const planted = [keyNeedle('planted', secret)];
+  await ask({ plant: secret.toString('hex') });
+  assert.ok(findInFile(tapFile, planted).includes('planted (raw)'), 'the tap');
+  assert.ok(findInMemory(daemon.pid, planted).includes('planted (raw)'), 'the memory scan');
+  const snapshot = join(folder, 'planted.heapsnapshot');
+  await ask({ snapshot });
+  assert.ok(findInFile(snapshot, planted).includes('planted (hex)'), 'the heap snapshot');
+});
+
+async function sign(rpc: RpcClient, count: number): Promise<void> {
+  let left = count;
+  const lane = async () => {
+    while (left-- > 0) {
+      const template = JSON.stringify({ kind: 1, content: `note ${left}`, tags: [], created_at: 1_700_000_000 });
+      const event = JSON.parse(await rpc.result('sign_event', [template]));
+      if (left % 100 === 0) assert.ok(verifyEvent(event));
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+}
+
+test.run();

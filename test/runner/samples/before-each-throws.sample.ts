@@ -1,0 +1,8 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+
+test.before.each(() => {
+  throw new Error('no database');
+});
+test('never reached', () => assert.ok(true));
+test.run();

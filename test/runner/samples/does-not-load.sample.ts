@@ -1,0 +1,4 @@
+import { test } from 'uvu';
+
+test('never reached', () => {});
+throw new Error('while loading');

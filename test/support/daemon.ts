@@ -1,0 +1,113 @@
+/** The built daemon as a process of its own, in a data folder of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ENTRY = fileURLToPath(new URL('../../dist/redoubt.js', import.meta.url));
+const START_MS = 30_000;
+
+/** What quickstart.json holds. */
+export interface Quickstart {
+  bunker_url: string;
+  relay: string;
+  health_url: string;
+  daemon_pubkey: string;
+  connection_string: string;
+  admin_npub: string;
+  admin_nsec_file: string;
+  data: string;
+}
+
+export interface StartOptions {
+  /** Program to run instead of the built command line. */
+  entry?: string;
+  env?: Record<string, string>;
+  args?: string[];
+}
+
+/** One installation: it may be started, ended and started again; ports stay what they were the first time. */
+export class TestDaemon {
+  readonly data: string;
+  readonly #options: StartOptions;
+  #child: ChildProcess | undefined;
+  #ports: { relay: string; http: string } = { relay: '0', http: '0' };
+  #output = '';
+  quickstart!: Quickstart;
+
+  constructor(options: StartOptions = {}) {
+    this.#options = options;
+    this.data = mkdtempSync(join(tmpdir(), 'redoubt-test-'));
+  }
+
+  get pid(): number {
+    return this.#child!.pid!;
+  }
+
+  /** The daemon's process, for tests that talk to it by more than its sockets. */
+  get child(): ChildProcess {
+    return this.#child!;
+  }
+
+  /** Everything it printed. */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Starts it and waits until it says that it is ready. */
+  async start(): Promise<this> {
+    const ready = join(this.data, 'quickstart.json');
+    rmSync(ready, { force: true });
+    const args = ['start', '--quickstart', '--data', this.data, '--port', this.#ports.relay, '--http-port', this.#ports.http];
+    const child = spawn(process.execPath, [this.#options.entry ?? ENTRY, ...args, ...(this.#options.args ?? [])], {
+      env: { PATH: process.env.PATH ?? '', HOME: this.data, ...this.#options.env },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    this.#child = child;
+    child.stdout!.on('data', (chunk) => (this.#output += chunk));
+    child.stderr!.on('data', (chunk) => (this.#output += chunk));
+    const until = Date.now() + START_MS;
+    while (!existsSync(ready)) {
+      if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}:\n${this.#output}`);
+      if (Date.now() > until) throw new Error(`the daemon was not ready in time:\n${this.#output}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    this.quickstart = JSON.parse(readFileSync(ready, 'utf8')) as Quickstart;
+    this.#ports = {
+      relay: new URL(this.quickstart.relay).port,
+      http: new URL(this.quickstart.health_url).port,
+    };
+    return this;
+  }
+
+  /** kill -9 */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  /** SIGTERM; the exit code. */
+  async stop(): Promise<number | null> {
+    return this.#end('SIGTERM');
+  }
+
+  /** Ends it if it runs, and removes its folder. */
+  async remove(): Promise<void> {
+    await this.#end('SIGKILL');
+    rmSync(this.data, { recursive: true, force: true });
+  }
+
+  adminSecretKey(): string {
+    return readFileSync(this.quickstart.admin_nsec_file, 'utf8').trim();
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    const [code] = (await exited) as [number | null];
+    return code;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Entry point of the unlock pool's threads: one task at a time, nothing kept between two. What it returns goes to the
+ * main thread, so it never throws: an exception's message may quote what it failed on.
+ */
+import { randomFillSync } from 'node:crypto';
+import type { MessagePort } from 'node:worker_threads';
+import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { newSecret } from '../src/actor/protocol.ts';
+import { loadCurve } from '../src/curve/load.ts';
+import { create } from '../src/keystore/create.ts';
+import { planCreate, planUnlock } from '../src/keystore/plan.ts';
+import { prepare } from '../src/keystore/prepare.ts';
+import type { CreatePlan, PoolTask, UnlockPlan } from '../src/keystore/protocol.ts';
+import { allFailed, unlock } from '../src/keystore/unlock.ts';
+
+const random = (size: number) => randomFillSync(newSecret(size));
+
+export default async function run(task: PoolTask): Promise<unknown> {
+  try {
+    return await carryOut(task);
+  } catch (error) {
+    const refusal = describe(task, error);
+    return task.op === 'unlock' ? allFailed(task.keys, refusal) : { ok: false, refusal };
+  } finally {
+    for (const value of Object.values(task)) if (isPort(value)) value.close();
+  }
+}
+
+function carryOut(task: PoolTask): Promise<unknown> {
+  switch (task.op) {
+    case 'prepare':
+      return prepare(task.keystore);
+    case 'plan':
+      return (task.for === 'create' ? planCreate(task) : planUnlock(task)).then(withPorts);
+    case 'create':
+      return create(task, random, loadCurve);
+    case 'unlock':
+      return unlock(task);
+    default:
+      return task satisfies never;
+  }
+}
+
+/** A plan gives the ports in it away. */
+function withPorts(plan: CreatePlan | UnlockPlan | { ok: false }): unknown {
+  if (!plan.ok) return plan;
+  const ports = 'parts' in plan ? plan.parts.flatMap((part) => [part.passphrase, part.vault]) : [plan.passphrase];
+  return move({ [valueSymbol]: plan, [transferableSymbol]: ports } as never);
+}
+
+function isPort(value: unknown): value is MessagePort {
+  return typeof value === 'object' && value !== null && 'postMessage' in value;
+}
+
+function describe(task: PoolTask, error: unknown): string {
+  const { name, code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) return `the unlocker failed (${code ?? name}) at ${task.op}: try again`;
+  return `the keystore ${task.keystore} cannot be used (${code} at ${syscall}): see to its space, owner and mode`;
+}

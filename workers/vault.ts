@@ -1,0 +1,7 @@
+/** Entry point of the vault's thread. */
+import { parentPort } from 'node:worker_threads';
+import { Link } from '../src/actor/link.ts';
+import type { MainToVault, VaultToMain } from '../src/keystore/protocol.ts';
+import { Vault } from '../src/keystore/vault.ts';
+
+new Link<VaultToMain, MainToVault>(parentPort!, new Vault().handlers);

@@ -1,0 +1,19 @@
+/** Entry point of the thread that verifies events of strangers. It holds no secret, and keeps nothing between two. */
+import { workerData } from 'node:worker_threads';
+import type { Curve } from '../src/curve/curve.ts';
+import { loadCurve } from '../src/curve/load.ts';
+import type { CurveName } from '../src/key/protocol.ts';
+import { eventId, parseEvent } from '../src/nip46/event.ts';
+import { hexToBytes } from '../src/nip46/hex.ts';
+
+let curve: Promise<Curve> | undefined;
+
+/** Whether this JSON is an event with the id and signature that NIP-01 gives it. */
+export default async function verify(raw: string): Promise<boolean> {
+  const event = parseEvent(raw);
+  if (event === null) return false;
+  const id = eventId(event.pubkey, event.created_at, event.kind, event.tags, event.content);
+  if (id !== event.id) return false;
+  curve ??= loadCurve((workerData as { curve?: CurveName } | null)?.curve);
+  return (await curve).verify(hexToBytes(event.sig), hexToBytes(id), hexToBytes(event.pubkey));
+}
