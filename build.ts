@@ -19,7 +19,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { BuildOptions, Metafile } from 'esbuild';
 
 const root = import.meta.dirname;
@@ -27,12 +27,14 @@ const root = import.meta.dirname;
 interface Entry {
   source: string;
   output: string;
+  /** May be run by itself. */
+  command?: boolean;
   /** Keeps class names that a library compares with text. It costs a call for each function made: not for hot code. */
   keepNames?: boolean;
 }
 
 const ENTRIES: Entry[] = [
-  { source: 'src/main.ts', output: 'dist/redoubt.js' },
+  { source: 'src/main.ts', output: 'dist/redoubt.js', command: true },
   { source: 'workers/key.ts', output: 'dist/workers/key.js' },
   // MikroORM knows its Migrator by the name of the class, and loads all of itself a second time if it is another.
   { source: 'workers/policy.ts', output: 'dist/workers/policy.js', keepNames: true },
@@ -60,6 +62,8 @@ const SOURCES = ['src', 'workers', 'prisma-compat', 'build.ts', 'package.json', 
 const REQUIRE =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
+const HASHBANG = '#!/usr/bin/env node\n';
+
 export interface Bundle {
   entry: Entry;
   files: { path: string; contents: Uint8Array }[];
@@ -79,7 +83,7 @@ export async function bundle(entry: Entry): Promise<Bundle> {
     format: 'esm',
     target: 'node24',
     external: EXTERNAL,
-    banner: { js: REQUIRE },
+    banner: { js: entry.command && !startsWithHashbang(entry.source) ? HASHBANG + REQUIRE : REQUIRE },
     define: { __REDOUBT_VERSION__: JSON.stringify(version) },
     keepNames: entry.keepNames ?? false,
     minifySyntax: true,
@@ -93,6 +97,12 @@ export async function bundle(entry: Entry): Promise<Bundle> {
   return { entry, files: result.outputFiles ?? [], metafile: result.metafile as Metafile };
 }
 
+/** esbuild keeps one that is there, in front of the banner. */
+function startsWithHashbang(source: string): boolean {
+  const path = join(root, source);
+  return existsSync(path) && readFileSync(path, 'utf8').startsWith('#!');
+}
+
 export function entries(): readonly Entry[] {
   return ENTRIES;
 }
@@ -100,10 +110,10 @@ export function entries(): readonly Entry[] {
 /** True when dist/ is whole and newer than everything that it is made from. */
 function isFresh(): boolean {
   let oldest = Number.POSITIVE_INFINITY;
-  for (const { source, output } of ENTRIES) {
+  for (const { output } of ENTRIES) {
     const built = statSync(join(root, output), { throwIfNoEntry: false });
-    if (built === undefined && existsSync(join(root, source))) return false;
-    if (built !== undefined) oldest = Math.min(oldest, built.mtimeMs);
+    if (built === undefined) return false;
+    oldest = Math.min(oldest, built.mtimeMs);
   }
   return SOURCES.every((path) => newest(join(root, path)) < oldest);
 }
@@ -117,11 +127,11 @@ function newest(path: string): number {
 }
 
 /** A daemon or another build may be reading: each file is replaced in one step. */
-function replace(path: string, contents: Uint8Array, time: Date): void {
+function replace(path: string, contents: Uint8Array, time: Date, executable: boolean): void {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${randomUUID()}.tmp`;
   writeFileSync(temporary, contents);
-  if (basename(path) === 'redoubt.js') chmodSync(temporary, 0o755);
+  if (executable) chmodSync(temporary, 0o755);
   // Dated to the start of the build: a source that was edited meanwhile counts as newer.
   utimesSync(temporary, time, time);
   renameSync(temporary, path);
@@ -142,23 +152,20 @@ function removeOthers(folder: string, started: number): void {
 /** False when an entry did not build; the others are written all the same. */
 async function buildAll(verbose: boolean): Promise<boolean> {
   const started = new Date();
-  const present = ENTRIES.filter(({ source }) => existsSync(join(root, source)));
-  for (const { source } of ENTRIES) {
-    if (!existsSync(join(root, source))) console.error(`build: ${source} does not exist yet: skipped`);
-  }
-  const bundles = await Promise.allSettled(present.map(bundle));
+  const bundles = await Promise.allSettled(ENTRIES.map(bundle));
   for (const built of bundles) {
     if (built.status === 'rejected') {
       // What is wrong with a source was printed by esbuild.
       if (!(built.reason as { errors?: unknown }).errors) console.error(built.reason);
       continue;
     }
-    for (const { path, contents } of built.value.files) {
-      replace(path, contents, started);
-      if (verbose && path.endsWith('.js')) {
-        const size = (contents.byteLength / 1024).toFixed(1);
-        console.error(`${relative(root, path).padEnd(24)} ${size.padStart(9)} KiB  ${built.value.entry.source}`);
-      }
+    const { entry, files } = built.value;
+    for (const { path, contents } of files) {
+      const program = path.endsWith('.js');
+      replace(path, contents, started, program && entry.command === true);
+      if (!verbose || !program) continue;
+      const size = (contents.byteLength / 1024).toFixed(1);
+      console.error(`${relative(root, path).padEnd(24)} ${size.padStart(9)} KiB  ${entry.source}`);
     }
   }
   if (existsSync(join(root, 'dist'))) removeOthers(join(root, 'dist'), started.getTime());

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
+import { databasePath } from '../prisma-compat/database-url.ts';
 import type { RedactedConfig } from './admin/protocol.ts';
-import { databasePath } from './config/database.ts';
 import { fromEnvironment, fromFile, fromFlags } from './config/layers.ts';
 import { optionAt } from './config/options.ts';
 import { schema } from './config/schema.ts';
@@ -37,26 +37,26 @@ const DOCS = 'docs/CONFIGURATION.md lists every option';
 export function readConfig(sources: ConfigSources): ConfigResult {
   const errors: string[] = [];
   const warnings: string[] = [];
-  const file = fromFile(sources.file, errors, warnings);
+  const written = fromFile(sources.file, errors, warnings);
   const env = fromEnvironment(sources.env, warnings);
   const flags = fromFlags(sources.flags, errors);
 
-  check(file.tree, file.label, errors);
+  check(written.tree, written.label, errors);
   check(env, (path) => optionAt(path)?.env ?? path, errors);
   check(flags, (path) => `flag for ${path}`, errors);
   if (errors.length > 0) return refuse(errors);
 
-  const merged = merge(merge(file.tree, env), flags);
+  const merged = merge(merge(written.tree, env), flags);
   const { database, keystore, maxActiveKeys, ...rest } = schema.parse(merged);
-  const path = databasePath(database ?? resolve(sources.data, 'nsecbunker.db'), sources.cwd);
-  if (!path.ok) return refuse([`database: ${path.refusal}`]);
+  const file = databasePath(database ?? resolve(sources.data, 'nsecbunker.db'), sources.cwd);
+  if (!file.ok) return refuse([`database: ${file.refusal}`]);
   if (at(merged, 'embeddedRelay.listen') !== undefined && !rest.embeddedRelay.enabled) {
     warnings.push('embeddedRelay.listen is set, but embeddedRelay.enabled is not: there is no embedded relay');
   }
   const config: Config = {
     ...rest,
     adminRelays: rest.adminRelays.length > 0 ? rest.adminRelays : rest.relays,
-    database: path.value,
+    database: file.path,
     maxActiveKeys: maxActiveKeys ?? Math.max(1, Math.floor(sources.memory / 4 / BYTES_PER_KEY)),
     keystore: {
       ...keystore,

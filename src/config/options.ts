@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type OptionMeta, schema } from './schema.ts';
 
 export interface Option extends OptionMeta {

@@ -1,7 +1,7 @@
 /** What operators write, checked and brought into one form. Messages say what is expected and never quote the value. */
 import { isIP } from 'node:net';
 import * as nip19 from 'nostr-tools/nip19';
-import { z } from 'zod';
+import * as z from 'zod';
 
 export interface ListenAddress {
   host: string;

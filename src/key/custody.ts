@@ -67,7 +67,11 @@ export class Custody {
       const opened = await pool.unlock({ op: 'unlock', keystore, keys: locked, source, vault });
       for (const pubkey of opened.unlocked) keys.get(pubkey)?.unlock();
       await this.#options.resubscribe();
-      return { unlocked: [...result.unlocked, ...opened.unlocked], failed: [...result.failed, ...opened.failed] };
+      return {
+        ...opened,
+        unlocked: [...result.unlocked, ...opened.unlocked],
+        failed: [...result.failed, ...opened.failed],
+      };
     } finally {
       closeSource(source);
     }

@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
 import type { Clock } from '../actor/clock.ts';
 import { unixNow } from '../actor/clock.ts';
-import { type Secret, wipe } from '../actor/protocol.ts';
+import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
 import type { Outcome, SignedResponse } from '../key/protocol.ts';
-import { Conversations, type Peer } from './conversations.ts';
+import { Conversations } from './conversations.ts';
 import { eventId, type NostrEvent, parseEvent, signedEventJson } from './event.ts';
 import { bytesToHex, hexToBytes } from './hex.ts';
 
@@ -13,7 +13,6 @@ export const REQUEST_KIND = 24133;
 /** A request event that was verified and decrypted. */
 export interface Opened {
   event: NostrEvent;
-  peer: Peer;
   /** Responses use what the request used, never anything else. */
   encryption: 'nip44' | 'nip04';
   /** The JSON-RPC message. */
@@ -25,7 +24,6 @@ export interface Opened {
 /** Whom a response goes to, and how. */
 export interface Addressee {
   event: { pubkey: string };
-  peer: Peer;
   encryption: 'nip44' | 'nip04';
 }
 
@@ -87,7 +85,7 @@ export class Envelope {
           ? peer.decryptNip04(event.content, this.#limits.maxContent)
           : peer.nip44.decrypt(event.content, this.#limits.maxContent);
       const body = createHmac('sha256', this.#replayKey).update(event.pubkey).update(bytes).digest('hex');
-      return { event, peer, encryption, text: decoder.decode(bytes), body };
+      return { event, encryption, text: decoder.decode(bytes), body };
     } catch {
       return 'dropped: undecryptable';
     } finally {
@@ -97,7 +95,9 @@ export class Envelope {
 
   /** The response event for an opened request; `created_at` is now, since clients subscribe with `since: now`. */
   seal(opened: Addressee, text: string): SignedResponse {
-    const content = opened.encryption === 'nip04' ? opened.peer.encryptNip04(text) : opened.peer.nip44.encrypt(text);
+    // Looked up anew: the peer may have been evicted, and overwritten, while the request waited for its decision.
+    const peer = this.conversations.with(opened.event.pubkey);
+    const content = opened.encryption === 'nip04' ? peer.encryptNip04(text) : peer.nip44.encrypt(text);
     const createdAt = unixNow(this.#clock);
     const tags = [['p', opened.event.pubkey]];
     const id = eventId(this.pubkey, createdAt, REQUEST_KIND, tags, content);
@@ -115,10 +115,10 @@ export class Envelope {
 
 /** The key of the body hash, from the private key: stable over restarts, useless to a reader of the database. */
 export function deriveReplayKey(privateKey: Secret): Secret {
-  const key = new Uint8Array(32);
+  const key = newSecret(32);
   const mac = createHmac('sha256', privateKey).update('redoubt replay v1').digest();
   key.set(mac);
-  mac.fill(0);
-  return key as Secret;
+  wipe(mac);
+  return key;
 }
 

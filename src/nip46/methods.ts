@@ -115,8 +115,7 @@ function cipher(
 ): Method {
   return async (office, { request, asked }) => {
     const [pubkey = '', text = ''] = request.params;
-    const peer = peerOf(office, pubkey);
-    if (peer === null) return badPeer();
+    if (peerOf(office, pubkey) === null) return badPeer();
     const given = office.responses.get(asked.body, office.clock.mono());
     const decision = await office.policy.decide({
       ...question(asked, method),
@@ -128,7 +127,7 @@ function cipher(
 
     const nonce = given?.nonce ?? randomBytes(nonceBytes);
     try {
-      const ciphertext = encrypt(peer, text, nonce);
+      const ciphertext = encrypt(office.conversations.with(pubkey), text, nonce);
       office.responses.set(asked.body, { nonce }, office.clock.mono());
       return allowed(ciphertext);
     } catch {
@@ -144,8 +143,7 @@ function decipher(
 ): Method {
   return async (office, { request, asked }) => {
     const [pubkey = '', payload = ''] = request.params;
-    const peer = peerOf(office, pubkey);
-    if (peer === null) return badPeer();
+    if (peerOf(office, pubkey) === null) return badPeer();
     const given = office.responses.get(asked.body, office.clock.mono());
     const decision = await office.policy.decide({
       ...question(asked, method),
@@ -157,7 +155,7 @@ function decipher(
 
     let bytes: Secret | undefined;
     try {
-      bytes = decrypt(peer, payload, office.limits.maxContent);
+      bytes = decrypt(office.conversations.with(pubkey), payload, office.limits.maxContent);
       const text = decoder.decode(bytes);
       if (looksLikeRpc(text)) return { outcome: 'denied', error: 'not authorized' };
       office.responses.set(asked.body, {}, office.clock.mono());
@@ -174,6 +172,7 @@ function question(asked: Asked, method: DecideRequest['method']): DecideRequest 
   return { ...asked, method, kind: null, eventId: null, peer: null, recheck: false };
 }
 
+/** Only to see whether there is such a peer: across an await it may be evicted, and is looked up anew. */
 function peerOf(office: Office, pubkey: string): Peer | null {
   if (!HEX_KEY.test(pubkey)) return null;
   try {

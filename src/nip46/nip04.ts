@@ -3,6 +3,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import { decodeBase64 } from './base64.ts';
 import { CipherError } from './cipher-error.ts';
+import { mustNotBeWiped } from './not-wiped.ts';
 
 const CIPHER = 'aes-256-cbc';
 const BLOCK = 16;
@@ -14,6 +15,7 @@ const SEPARATOR = '?iv=';
  * @param iv 16 bytes that were never used before, random when left out
  */
 export function encrypt(plaintext: Uint8Array | string, sharedX: Secret, iv: Uint8Array = randomBytes(BLOCK)): string {
+  mustNotBeWiped(sharedX);
   const cipher = createCipheriv(CIPHER, sharedX, iv);
   const head = typeof plaintext === 'string' ? cipher.update(plaintext, 'utf8') : cipher.update(plaintext);
   const ciphertext = Buffer.concat([head, cipher.final()]);
@@ -35,6 +37,7 @@ export function decrypt(payload: string, sharedX: Secret, maxBytes: number): Sec
   if (iv.length !== BLOCK) throw new CipherError('invalid iv');
   if (ciphertext.length === 0 || ciphertext.length % BLOCK !== 0) throw new CipherError('invalid payload length');
 
+  mustNotBeWiped(sharedX);
   const decipher = createDecipheriv(CIPHER, sharedX, iv);
   const head = decipher.update(ciphertext);
   let tail: Buffer | undefined;

@@ -12,6 +12,7 @@ import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import { pooledRandom } from '../curve/random.ts';
 import { decodeBase64 } from './base64.ts';
 import { CipherError } from './cipher-error.ts';
+import { mustNotBeWiped } from './not-wiped.ts';
 
 const SALT = new TextEncoder().encode('nip44-v2');
 const VERSION = 2;
@@ -42,6 +43,7 @@ type Keyed = _HMAC<_SHA256>;
 
 /** HKDF-extract of the shared x (32 bytes, `PrivateKey.sharedX`): 32 bytes, the same for both sides. */
 export function conversationKey(sharedX: Secret): Secret {
+  mustNotBeWiped(sharedX);
   const key = newSecret(32);
   keyedWith(SALT).update(sharedX).digestInto(key);
   return key;
@@ -99,6 +101,7 @@ function keyedWith(key: Uint8Array): Keyed {
 }
 
 function using<T>(key: Secret, work: (keyed: Keyed) => T): T {
+  mustNotBeWiped(key);
   const keyed = keyedWith(key);
   try {
     return work(keyed);

@@ -55,12 +55,15 @@ export class Outbox {
   #waiting: Entry[] = [];
   #chars = 0;
   #sender: Sender | null = null;
+  /** How many may be in flight now: one after a refusal for their rate, twice as many after each that was taken. */
+  #window: number;
   #coolUntil = 0;
   #coolMs = 0;
   #problem: { text: string; until: number } | null = null;
 
   constructor(limits: OutboxLimits, counts: RelayCounts, onRejected: (id: string, reason: string) => void) {
     this.#limits = limits;
+    this.#window = limits.inFlight;
     this.#counts = counts;
     this.#onRejected = onRejected;
   }
@@ -93,6 +96,7 @@ export class Outbox {
 
   connected(sender: Sender, now: number): void {
     this.#sender = sender;
+    this.#window = this.#limits.inFlight;
     this.#coolUntil = 0;
     this.#coolMs = 0;
     this.#pump(now);
@@ -112,8 +116,7 @@ export class Outbox {
     this.#inFlight.delete(id);
     const reason = plainLine(text);
     if (ok || reason.startsWith('duplicate:')) {
-      this.#problem = null;
-      if (now >= this.#coolUntil) this.#coolMs = 0;
+      if (now >= this.#coolUntil) this.#taken();
       this.#counts.add('published');
       this.#end(entry, true, reason);
     } else if (reason.startsWith('rate-limited:')) {
@@ -156,9 +159,16 @@ export class Outbox {
     while (this.#waiting.length > 0) this.#end(this.#shift(), false, 'the link was closed');
   }
 
+  #taken(): void {
+    this.#problem = null;
+    this.#coolMs = 0;
+    this.#window = Math.min(this.#limits.inFlight, this.#window * 2);
+  }
+
   #cool(reason: string, now: number): void {
     // One answer starts the pause; those of events that were on their way already do not lengthen it.
     if (now < this.#coolUntil) return;
+    this.#window = 1;
     this.#coolMs = Math.min(this.#limits.coolMaxMs, this.#coolMs * 2 || this.#limits.coolMinMs);
     this.#coolUntil = now + this.#coolMs;
     this.#problem = { text: reason, until: this.#coolUntil };
@@ -182,7 +192,7 @@ export class Outbox {
 
   #pump(now: number): void {
     while (this.#sender?.drained && now >= this.#coolUntil && this.#waiting.length > 0) {
-      if (this.#inFlight.size >= this.#limits.inFlight) return;
+      if (this.#inFlight.size >= this.#window) return;
       const entry = this.#shift();
       entry.sentAt = now;
       this.#inFlight.set(entry.id, entry);

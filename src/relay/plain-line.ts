@@ -4,7 +4,7 @@ const MAX = 200;
 export function plainLine(text: string): string {
   const line = text
     .slice(0, MAX * 2)
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+    .replace(/[\s\p{Cc}\p{Cf}]+/gu, ' ')
     .trim();
   return line.length > MAX ? `${line.slice(0, MAX)}...` : line;
 }

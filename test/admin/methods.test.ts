@@ -402,6 +402,7 @@ test('a lock overtakes an unlock that is in work, and wins', async () => {
       const answer = JSON.parse(stage.answersTo(`${which} ${method}`)[0]!.result);
       assert.is(answer.error, 'the key was locked after this request was made: ask again if it is to be unlocked');
     }
+    assert.is(stage.main.got.splice(0).length, 1, 'the one that waited was not even tried');
     assert.is(stage.main.unlocked.size, 0);
     assert.ok(key.lockedAt !== null);
     stage.clock.ms += 2000;

@@ -139,10 +139,12 @@ test('content of exactly the limit is read', async () => {
   await stage.settled();
   assert.is(stage.answersTo('big').length, 1);
   stage.settings({ maxContent: JSON.parse(raw).content.length - 1 });
+  assert.ok(stage.main.verdicts.every(Boolean));
   stage.deliver(makeEvent(stage, { id: 'bigger', method: 'ping', params: ['a'.repeat(30_000)] }));
   stage.settings();
   await stage.settled();
   assert.is(stage.answersTo('bigger').length, 0);
+  assert.is(stage.main.verdicts.at(-2), false, 'not even its signature was looked at');
 });
 
 test('an event with a forged id or signature is not carried out, and does not suppress the true one', async () => {
@@ -171,6 +173,10 @@ test('the same event again is one request, also after a restart', async () => {
   await stage.settled();
   assert.is(stage.records.policies.length, 1);
   assert.is(stage.answersTo('one').length, 1);
+  const { raw: ping } = stage.send({ id: 'two', method: 'ping', params: [] });
+  stage.deliver(ping);
+  await stage.settled();
+  assert.is(stage.answersTo('two').length, 1);
 
   const restarted = await makeStage();
   const again = makeEvent(restarted, {

@@ -126,6 +126,7 @@ export class MainThread {
   published: { id: string; pubkey: string; kind: number; tags: string[][]; content: string; created_at: number }[] = [];
   logs: LogLine[] = [];
   verdicts: boolean[] = [];
+  onPublish: (event: string) => void = () => {};
   unlocked = new Set<string>();
   /** Passphrases that unlockers got, as text. */
   got: { name: string; passphrase: string; imported?: string; importPassphrase?: string }[] = [];
@@ -309,7 +310,10 @@ export function mainHandlers(main: MainThread, records: Records): Handlers<Admin
     return text(passphrase)!;
   };
   return {
-    publish: ({ event }) => main.published.push(JSON.parse(event)),
+    publish: ({ event }) => {
+      main.published.push(JSON.parse(event));
+      main.onPublish(event);
+    },
     verdict: ({ ok }) => main.verdicts.push(ok),
     createKey: async ({ name, port }) => {
       await take(name, port);

@@ -1,6 +1,5 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { advertised } from '../../src/config/advertised.ts';
 import { type Config, type ConfigSources, readConfig } from '../../src/config.ts';
 
 type Sources = Partial<Omit<ConfigSources, 'file'>> & { file?: Partial<ConfigSources['file']>; redoubt?: unknown };
@@ -92,15 +91,6 @@ order('texts are read as what the option is', () => {
   assert.is(read.limits.strangersPerKey, 0.5);
   assert.equal(warnings({ env }), []);
 });
-order('without relays of their own clients are told of the embedded one', () => {
-  const embedded = 'ws://127.0.0.1:4736';
-  assert.equal(advertised(config({}), embedded), [embedded]);
-  assert.equal(advertised(config({}), null), []);
-  const redoubt = { relays: ['wss://a.example'] };
-  assert.equal(advertised(config({ redoubt }), embedded), ['wss://a.example']);
-  const both = { ...redoubt, advertisedRelays: ['wss://public.example', 'wss://b.example'] };
-  assert.equal(advertised(config({ redoubt: both }), embedded), ['wss://b.example', 'wss://public.example']);
-});
 order.run();
 
 const unknown = suite('unknown names');
@@ -170,7 +160,11 @@ const cases: [what: string, sources: Sources, refusal: string | RegExp][] = [
     { env: { REDOUBT_CURVE: 'x' }, flags: { blankWorkers: 'x' } },
     /REDOUBT_CURVE: .*; flag for blankWorkers: /,
   ],
-  ['database', { env: { DATABASE_URL: 'postgres://u:hunter2@h/db' } }, 'database: PostgreSQL is not supported'],
+  [
+    'database',
+    { env: { DATABASE_URL: 'postgres://u:hunter2@h/db' } },
+    'database: DATABASE_URL begins with postgres:, which is not understood',
+  ],
 ];
 for (const [what, sources, expected] of cases) {
   wrong(what, () => {

@@ -7,6 +7,7 @@ import { Link } from '../../src/actor/link.ts';
 import { KeystoreFiles } from '../../src/keystore/files.ts';
 import { handOn } from '../../src/keystore/passphrase-port.ts';
 import type { UnlockerToVault } from '../../src/keystore/protocol.ts';
+import { parseSlots } from '../../src/keystore/schema.ts';
 import { makeSlot } from '../../src/keystore/slot.ts';
 import { unlock } from '../../src/keystore/unlock.ts';
 import { bytes, LOG_N, random, sealed, temporaryFolder } from './setup.ts';
@@ -100,6 +101,26 @@ test('keystore.json with any one bit changed unlocks nothing, and is not taken f
     assert.match(errors.key!, /damaged/, `byte ${i}`);
   }
   assert.ok(derived > 12);
+});
+
+test('a file under the name of another key is damaged, even when both keys have one name', async () => {
+  const keystore = temporaryFolder();
+  write(keystore, 'keystore.json', slotsFile);
+  const [a, b] = [sealed('same', slot, kek).file, sealed('same', slot, kek).file];
+  write(keystore, `${a.pubkey}.json`, JSON.stringify(b));
+  const { kept, errors } = await attempt(keystore, [{ name: 'same', pubkey: a.pubkey }]);
+  assert.equal(kept, []);
+  assert.equal(errors, { same: 'key file is damaged' });
+});
+
+test('base64 has one spelling', () => {
+  // 32 bytes leave two bits of the last digit unused: `Hw8=` and `Hw9=` are the same bytes.
+  const spelled = (salt: string) => JSON.stringify({ version: 1, slots: [{ ...slot, salt }] });
+  const salt = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
+  assert.ok(parseSlots(bytes(spelled(salt))));
+  for (const other of [salt.replace('8=', '9='), salt.replace('=', ''), salt.replace('AAEC', 'AA-C'), ` ${salt}`]) {
+    assert.is(parseSlots(bytes(spelled(other))), null, other);
+  }
 });
 
 test('a wrong passphrase is called so', async () => {

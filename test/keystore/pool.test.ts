@@ -206,18 +206,24 @@ test('a vault that is gone is not waited for, and the key is not half made', () 
   withCustodian(async (custodian) => {
     const { keystore, pool } = custodian;
     const pubkey = await custodian.created('k', passphrase('p'));
-    // Two ports of a vault that dies while the task is on its way.
-    const [first, second] = [new MessageChannel(), new MessageChannel()];
+    const [first, second, third] = [new MessageChannel(), new MessageChannel(), new MessageChannel()];
     const task = { keystore, source: passphrase('p'), vault: first.port2 };
     const unlocked = pool.unlock({ op: 'unlock', ...task, keys: [{ name: 'k', pubkey }] });
-    const create = { keystore, source: passphrase('p'), vault: second.port2, name: 'l', taken: [] };
-    const made = pool.create({ op: 'create', logN: LOG_N, ...create });
-    await sleep(30);
-    first.port1.close();
-    second.port1.close();
+    setTimeout(() => first.port1.close(), 30);
     assert.match((await unlocked).refusal!, /the vault (did not answer|is gone)/);
-    assert.match(refusal(await made), /the vault (did not answer|is gone)/);
+
+    // It dies when the key is on disk already: what was made is removed, what was imported stays.
+    const create = (name: string, { port1, port2 }: MessageChannel, more = {}) => {
+      port1.on('message', () => port1.close());
+      const made = { keystore, source: passphrase('p', more), vault: port2, name, taken: [] };
+      return pool.create({ op: 'create', logN: LOG_N, ...made });
+    };
+    assert.match(refusal(await create('l', second)), /the vault did not answer/);
     assert.equal(readdirSync(keystore).sort(), [`${pubkey}.json`, 'keystore.json'].sort());
+    const key = newKey();
+    const imported = bytes(nsecEncode(key.privateKey));
+    assert.match(refusal(await create('m', third, { imported })), /the vault did not answer/);
+    assert.ok(readdirSync(keystore).includes(`${key.pubkey}.json`));
   }));
 
 test('a pool with too much to do says busy at once, and does what it took in', () =>

@@ -19,19 +19,27 @@ function unsealing(name: string): Unsealing {
   return { sealed: file, slot, unsealingKey: deriveUnsealingKey(kek, file.pubkey) };
 }
 
-/** A vault in this thread, and the main thread's link to it. */
-function openVault() {
+interface Ends {
+  slab: Slab;
+  main: Link<MainToVault, Record<never, never>>;
+  link: Link<UnlockerToVault, Record<never, never>>;
+  closeUnlocker(): void;
+}
+
+/** Runs a test with a vault in this thread, the main thread's link to it, and an unlocker's. */
+async function withVault(work: (ends: Ends) => Promise<void>): Promise<void> {
   const slab = new Slab();
   const { port1, port2 } = new MessageChannel();
   new Link<Record<never, never>, MainToVault>(port1, new Vault(slab).handlers);
   const main = new Link<MainToVault, Record<never, never>>(port2, {});
-  return { slab, main, close: () => port1.close() };
-}
-
-async function unlocker(main: Link<MainToVault, Record<never, never>>) {
   const port = await main.ask('intake', null);
-  const link = new Link<UnlockerToVault, Record<never, never>>(port, {});
-  return { link, close: () => port.close() };
+  try {
+    const closeUnlocker = () => port.close();
+    await work({ slab, main, link: new Link<UnlockerToVault, Record<never, never>>(port, {}), closeUnlocker });
+  } finally {
+    port.close();
+    port1.close();
+  }
 }
 
 async function receive(port: MessagePort | null): Promise<Unsealing | null> {
@@ -41,73 +49,62 @@ async function receive(port: MessagePort | null): Promise<Unsealing | null> {
   return message;
 }
 
-test('what an unlocker brings is released as often as it is asked for, until it is forgotten', async () => {
-  const { main, close } = openVault();
-  const { link, close: closeUnlocker } = await unlocker(main);
-  const [a, b] = [unsealing('a'), unsealing('b')];
-  assert.is(await main.ask('release', { pubkey: a.sealed.pubkey }), null);
-  await link.ask('keep', a);
-  await link.ask('keep', b);
-  for (let i = 0; i < 2; i++) assert.equal(await receive(await main.ask('release', { pubkey: a.sealed.pubkey })), a);
-  await main.ask('forget', { pubkey: a.sealed.pubkey });
-  assert.is(await main.ask('release', { pubkey: a.sealed.pubkey }), null);
-  assert.equal(await receive(await main.ask('release', { pubkey: b.sealed.pubkey })), b);
-  await main.ask('forget', { pubkey: 'unknown' });
-  closeUnlocker();
-  close();
-});
+test('what an unlocker brings is released as often as it is asked for, until it is forgotten', () =>
+  withVault(async ({ main, link }) => {
+    const [a, b] = [unsealing('a'), unsealing('b')];
+    assert.is(await main.ask('release', { pubkey: a.sealed.pubkey }), null);
+    await link.ask('keep', a);
+    await link.ask('keep', b);
+    for (let i = 0; i < 2; i++) assert.equal(await receive(await main.ask('release', { pubkey: a.sealed.pubkey })), a);
+    await main.ask('forget', { pubkey: a.sealed.pubkey });
+    assert.is(await main.ask('release', { pubkey: a.sealed.pubkey }), null);
+    assert.equal(await receive(await main.ask('release', { pubkey: b.sealed.pubkey })), b);
+    await main.ask('forget', { pubkey: 'unknown' });
+  }));
 
-test('forget and forgetAll overwrite the unsealing keys, and leave those of others', async () => {
-  const { slab, main, close } = openVault();
-  const { link, close: closeUnlocker } = await unlocker(main);
-  const kept = [unsealing('a'), unsealing('b'), unsealing('c')];
-  for (const each of kept) await link.ask('keep', each);
-  const views = kept.map((_, place) => slab.view(place));
-  assert.equal(
-    views.map((view) => Buffer.from(view).toString('hex')),
-    kept.map(({ unsealingKey }) => Buffer.from(unsealingKey).toString('hex')),
-  );
+test('forget and forgetAll overwrite the unsealing keys, and leave those of others', () =>
+  withVault(async ({ slab, main, link }) => {
+    const kept = [unsealing('a'), unsealing('b'), unsealing('c')];
+    for (const each of kept) await link.ask('keep', each);
+    const views = kept.map((_, place) => slab.view(place));
+    assert.equal(
+      views.map((view) => Buffer.from(view).toString('hex')),
+      kept.map(({ unsealingKey }) => Buffer.from(unsealingKey).toString('hex')),
+    );
 
-  const zero = new Uint8Array(32);
-  await main.ask('forget', { pubkey: kept[1]!.sealed.pubkey });
-  assert.equal(views[1], zero);
-  assert.equal(views[0], kept[0]!.unsealingKey);
-  assert.equal(views[2], kept[2]!.unsealingKey);
-  await main.ask('forgetAll', null);
-  for (const view of views) assert.equal(view, zero);
-  assert.is(await main.ask('release', { pubkey: kept[0]!.sealed.pubkey }), null);
-  closeUnlocker();
-  close();
-});
+    const zero = new Uint8Array(32);
+    await main.ask('forget', { pubkey: kept[1]!.sealed.pubkey });
+    assert.equal(views[1], zero);
+    assert.equal(views[0], kept[0]!.unsealingKey);
+    assert.equal(views[2], kept[2]!.unsealingKey);
+    await main.ask('forgetAll', null);
+    for (const view of views) assert.equal(view, zero);
+    assert.is(await main.ask('release', { pubkey: kept[0]!.sealed.pubkey }), null);
+  }));
 
-test('a key that is brought again replaces what was there', async () => {
-  const { slab, main, close } = openVault();
-  const { link, close: closeUnlocker } = await unlocker(main);
-  const first = unsealing('a');
-  const second = { ...first, unsealingKey: asSecret(random(32)) };
-  await link.ask('keep', first);
-  await link.ask('keep', second);
-  assert.equal(
-    (await receive(await main.ask('release', { pubkey: first.sealed.pubkey })))!.unsealingKey,
-    second.unsealingKey,
-  );
-  assert.equal(slab.view(0), second.unsealingKey);
-  closeUnlocker();
-  close();
-});
+test('a key that is brought again replaces what was there', () =>
+  withVault(async ({ slab, main, link }) => {
+    const first = unsealing('a');
+    const second = { ...first, unsealingKey: asSecret(random(32)) };
+    await link.ask('keep', first);
+    await link.ask('keep', second);
+    assert.equal(
+      (await receive(await main.ask('release', { pubkey: first.sealed.pubkey })))!.unsealingKey,
+      second.unsealingKey,
+    );
+    assert.equal(slab.view(0), second.unsealingKey);
+  }));
 
-test('an unlocker gets one more port for each part of its work', async () => {
-  const { main, close } = openVault();
-  const { link, close: closeUnlocker } = await unlocker(main);
-  const port = await link.ask('another', null);
-  const another = new Link<UnlockerToVault, Record<never, never>>(port, {});
-  closeUnlocker();
-  const a = unsealing('a');
-  await another.ask('keep', a);
-  assert.equal(await receive(await main.ask('release', { pubkey: a.sealed.pubkey })), a);
-  port.close();
-  close();
-});
+test('an unlocker gets one more port for each part of its work', () =>
+  withVault(async ({ main, link, closeUnlocker }) => {
+    const port = await link.ask('another', null);
+    const another = new Link<UnlockerToVault, Record<never, never>>(port, {});
+    closeUnlocker();
+    const a = unsealing('a');
+    await another.ask('keep', a);
+    assert.equal(await receive(await main.ask('release', { pubkey: a.sealed.pubkey })), a);
+    port.close();
+  }));
 
 test('a slab keeps many secrets apart, and takes freed places again', () => {
   const slab = new Slab();

@@ -77,6 +77,13 @@ test('padding that does not hold is refused', () => {
   assert.throws(() => decrypt(changed, shared, MAX), refused('invalid padding'));
 });
 
+test('a wiped key encrypts nothing and decrypts nothing', () => {
+  const payload = encrypt('attack at dawn', shared);
+  const wiped = asSecret(new Uint8Array(32));
+  assert.throws(() => encrypt('attack at dawn', wiped), 'this key was wiped');
+  assert.throws(() => decrypt(payload, wiped, MAX), 'this key was wiped');
+});
+
 test('the size of a payload is bounded before it is decoded', () => {
   const payload = encrypt('x'.repeat(1000), shared);
   for (const more of [0, 1]) assert.is(decrypt(payload, shared, payload.length + more).length, 1000);

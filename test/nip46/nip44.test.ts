@@ -228,6 +228,15 @@ test('errors do not quote the plaintext, and a wiped conversation says nothing m
   assert.is(text(decrypt(payload, conversationKey(key), MAX)), 'attack at dawn');
 });
 
+test('a wiped key encrypts nothing and decrypts nothing', () => {
+  const payload = encrypt('attack at dawn', key);
+  const wiped = asSecret(new Uint8Array(32));
+  assert.throws(() => new Conversation(wiped), 'this key was wiped');
+  assert.throws(() => conversationKey(wiped), 'this key was wiped');
+  assert.throws(() => encrypt('attack at dawn', wiped), 'this key was wiped');
+  assert.throws(() => decrypt(payload, wiped, MAX), 'this key was wiped');
+});
+
 /** A payload that `key` authenticates and whose padded plaintext is exactly `padded`. */
 function forge(padded: Uint8Array): string {
   const nonce = new Uint8Array(32).fill(7);

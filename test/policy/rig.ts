@@ -77,7 +77,8 @@ export class Rig {
 
   async start(options: Partial<PolicyOpenOptions> = {}, start?: (port: PortLike) => void) {
     const main = new MessageChannel();
-    const run = start ?? ((port) => startPolicyActor(port, { clock: this.clock, random: (n) => new Uint8Array(randomBytes(n)) }));
+    const run =
+      start ?? ((port) => startPolicyActor(port, { clock: this.clock, random: (n) => new Uint8Array(randomBytes(n)) }));
     run(main.port1);
     this.#ports.push(main.port1, main.port2);
     this.main = new Link<MainToPolicy, PolicyToMain>(main.port2, {
@@ -154,14 +155,23 @@ export class Rig {
 
   /** A policy with these rules; its id. */
   async policy(...rules: (Partial<NewRule> & { method: string })[]): Promise<number> {
-    const full = rules.map((rule) => ({ kind: null, maxUsageCount: null, maxUsagePerToken: null, expiresAt: null, ...rule }));
+    const full = rules.map((rule) => ({
+      kind: null,
+      maxUsageCount: null,
+      maxUsagePerToken: null,
+      expiresAt: null,
+      ...rule,
+    }));
     const made = await this.admin.ask('createPolicy', { name: 'p', description: null, expiresAt: null, rules: full });
     if (!made.ok) throw new Error(made.refusal);
     return made.value.id;
   }
 
   /** A token of a policy. */
-  async token(policyId: number, over: { keyName?: string; expiresAt?: number | null } = {}): Promise<{ id: number; secret: string }> {
+  async token(
+    policyId: number,
+    over: { keyName?: string; expiresAt?: number | null } = {},
+  ): Promise<{ id: number; secret: string }> {
     const wanted = { keyName: 'key', clientName: 'c', expiresAt: null, createdBy: hex('admin'), ...over };
     const made = await this.admin.ask('createToken', { ...wanted, policyId });
     if (!made.ok) throw new Error(made.refusal);
@@ -169,7 +179,10 @@ export class Rig {
   }
 
   /** Binds a client under these rules. */
-  async pair(client: string, ...rules: (Partial<NewRule> & { method: string })[]): Promise<{ id: number; secret: string }> {
+  async pair(
+    client: string,
+    ...rules: (Partial<NewRule> & { method: string })[]
+  ): Promise<{ id: number; secret: string }> {
     const token = await this.token(await this.policy(...rules));
     const answer = await this.connect(token.secret, { client });
     if (!answer.ok) throw new Error(answer.refusal);
@@ -195,7 +208,13 @@ export class Rig {
   }
 
   /** Audit rows as they are stored, params read. */
-  audit(): { id: number; type: string; method: string; params: { [name: string]: unknown }; keyUserId: number | null }[] {
+  audit(): {
+    id: number;
+    type: string;
+    method: string;
+    params: { [name: string]: unknown };
+    keyUserId: number | null;
+  }[] {
     return this.sql<{ id: number; type: string; method: string; params: string; keyUserId: number | null }>(
       'SELECT id, type, method, params, keyUserId FROM "Log" ORDER BY id',
     ).map((row) => ({ ...row, params: JSON.parse(row.params) }));

@@ -106,7 +106,12 @@ embedded('an event is not stored', async (context) => {
 embedded('subscriptions of all shapes', async (context) => {
   await start(context);
   const [sender, receiver] = [await connect(context), await connect(context)];
-  const event = alice.event(bob.pubkey, { tags: [['e', 'thread'], ['p', ours.pubkey]] });
+  const event = alice.event(bob.pubkey, {
+    tags: [
+      ['e', 'thread'],
+      ['p', ours.pubkey],
+    ],
+  });
   const p = [bob.pubkey];
   const shapes: { [id: string]: [wanted: boolean, ...filters: object[]] } = {
     live: [true, { kinds: [24133], '#p': p, limit: 0 }],
@@ -224,7 +229,10 @@ embedded('an event for us waits for our verdict; others get it only when it is g
   await until(() => context.incoming.length === 2);
   await client.settled();
   assert.equal(client.events('s'), []);
-  assert.is(client.frames.some((frame) => frame[0] === 'OK'), false);
+  assert.is(
+    client.frames.some((frame) => frame[0] === 'OK'),
+    false,
+  );
   const [first, second] = context.incoming;
   assert.equal(first!.head, good.head);
   assert.is(first!.raw, good.raw);
@@ -295,10 +303,25 @@ embedded("the daemon's own events are delivered unverified", async (context) => 
   assert.is(context.relay.inject(other.raw, other.head), 0);
 });
 
+embedded('what a client subscribed to ends with its connection', async (context) => {
+  await start(context);
+  const client = await connect(context);
+  await client.subscribe('s', { '#p': [alice.pubkey] }, {});
+  const [one, two] = [ours.event(alice.pubkey), ours.event(alice.pubkey)];
+  assert.is(context.relay.inject(one.raw, one.head), 1);
+  client.close();
+  await until(() => context.relay.connections === 0);
+  assert.is(context.relay.inject(two.raw, two.head), 0);
+});
+
 embedded('content: limit - 1, limit, limit + 1', async (context) => {
   await start(context, { maxContent: 2000 });
   const client = await connect(context);
-  for (const [size, fits] of [[1999, true], [2000, true], [2001, false]] as const) {
+  for (const [size, fits] of [
+    [1999, true],
+    [2000, true],
+    [2001, false],
+  ] as const) {
     const { head, raw } = alice.event(bob.pubkey, { content: 'x'.repeat(size) });
     client.publish(raw);
     assert.is((await client.next('OK', head.id))[2], fits, `${size}`);

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { frameLimit, readClientFrame, readRelayFrame } from '../../src/relay/frame.ts';
@@ -6,7 +7,10 @@ import { someone, unsigned } from './events.ts';
 const MAX = 1000;
 
 test('an event is read with its text unchanged', () => {
-  const { head, raw } = someone().event('cd'.repeat(32), { content: 'a "quoted" \\ text {}[] \u{1f5dd}', tags: [['x']] });
+  const { head, raw } = someone().event('cd'.repeat(32), {
+    content: 'a "quoted" \\ text {}[] \u{1f5dd}',
+    tags: [['x']],
+  });
   const frame = readRelayFrame(`["EVENT","sub",${raw}]`, MAX);
   assert.is(frame.type, 'EVENT');
   if (frame.type !== 'EVENT') return;
@@ -31,6 +35,20 @@ test('the slice is what was parsed, however the frame is written', () => {
     assert.is(frame.type, 'EVENT', text);
     if (frame.type === 'EVENT') assert.is(frame.event.raw, event);
   }
+});
+
+test('the slice is what was parsed, for any subscription id and any event', () => {
+  const space = fc.string({ unit: fc.constantFrom(' ', '\t', '\n', '\r'), maxLength: 3 });
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), fc.json(), fc.string(), space, (id, extra, content, gap) => {
+      const event = unsigned({ content, extra: JSON.parse(extra) });
+      const text = `${gap}[${gap}"EVENT"${gap},${gap}${JSON.stringify(id)}${gap},${gap}${event}${gap}]${gap}`;
+      const frame = readRelayFrame(text, 10_000);
+      assert.is(frame.type, 'EVENT');
+      if (frame.type === 'EVENT') assert.equal([frame.subscription, frame.event.raw], [id, event]);
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test('frames with more or fewer elements are refused', () => {
@@ -86,7 +104,14 @@ test('the first p tag is the recipient', () => {
     const frame = readClientFrame(`["EVENT",${unsigned({ tags })}]`, MAX);
     return frame.type === 'EVENT' ? frame.event.head.p : undefined;
   };
-  assert.is(read([['e', 'x'], ['p', 'first'], ['p', 'second']]), 'first');
+  assert.is(
+    read([
+      ['e', 'x'],
+      ['p', 'first'],
+      ['p', 'second'],
+    ]),
+    'first',
+  );
   assert.is(read([]), '');
   assert.is(read([['p']]), '');
 });
@@ -117,12 +142,31 @@ test('a refused event says which one it was', () => {
 });
 
 test('what is not a message is refused, with a reason', () => {
-  for (const text of ['', 'x', '{}', '[]', '[1]', 'null', '["WHAT"]', '["OK","id"]', '["EOSE",1]', '["CLOSED"]', '['.repeat(9000)]) {
+  for (const text of [
+    '',
+    'x',
+    '{}',
+    '[]',
+    '[1]',
+    'null',
+    '["WHAT"]',
+    '["OK","id"]',
+    '["EOSE",1]',
+    '["CLOSED"]',
+    '['.repeat(9000),
+  ]) {
     const frame = readRelayFrame(text, MAX);
     assert.is(frame.type, 'refused', text);
     if (frame.type === 'refused') assert.ok(frame.reason.length > 10);
   }
-  for (const text of ['["REQ"]', '["REQ","",{}]', `["REQ","${'x'.repeat(65)}",{}]`, '["CLOSE"]', '["CLOSE",7]', '["AUTH"]']) {
+  for (const text of [
+    '["REQ"]',
+    '["REQ","",{}]',
+    `["REQ","${'x'.repeat(65)}",{}]`,
+    '["CLOSE"]',
+    '["CLOSE",7]',
+    '["AUTH"]',
+  ]) {
     assert.is(readClientFrame(text, MAX).type, 'refused', text);
   }
 });

@@ -22,6 +22,7 @@ interface Expected {
 const expected: { [sample: string]: Expected } = {
   passes: { passed: 3, failed: 0, greenAlone: true },
   fails: { passed: 1, failed: 1, problems: ['bad: failed'] },
+  'throws-no-error': { passed: 1, failed: 1, problems: ['throws text: failed'], greenAlone: true },
   'before-throws': { passed: 0, failed: 1, problems: ['hook before threw', 'never reached'], greenAlone: true },
   'before-each-throws': { passed: 0, failed: 1, problems: ['hook before each threw'] },
   'after-throws': { passed: 1, failed: 1, problems: ['hook after threw'] },
@@ -97,6 +98,7 @@ for (const [sample, { passed, failed, skipped = 0, problems = [] }] of Object.en
 
 test('the output of what a test and a hook threw is kept', () => {
   assert.match(results.get('fails')?.output ?? '', 'one is not two');
+  assert.match(results.get('throws-no-error')?.output ?? '', "threw what is no Error: 'out of order'");
   assert.match(results.get('before-throws')?.output ?? '', 'no database');
   assert.match(results.get('late-rejection')?.output ?? '', 'too late');
 });

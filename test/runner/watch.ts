@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { RECORD_FD, type Record, type TestState } from './record.ts';
 
 interface Running {
@@ -30,6 +31,11 @@ async function settle(label: string, work: () => unknown): Promise<void> {
   }
 }
 
+/** uvu can print nothing but an Error: anything else ends its suite without a word, and well. */
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(`threw what is no Error: ${inspect(thrown)}`);
+}
+
 /** Follows the tests and hooks of this process. */
 export const watch = {
   register(name: string): number {
@@ -51,7 +57,7 @@ export const watch = {
       tellTest(id, 'passed');
     } catch (error) {
       tellTest(id, 'failed');
-      throw error;
+      throw asError(error);
     }
   },
   async hook(label: string, work: () => unknown): Promise<void> {
@@ -61,7 +67,7 @@ export const watch = {
       if (label.endsWith('after each') && latest >= 0) tellTest(latest, 'failed');
       console.error(error);
       tell({ type: 'problem', text: `hook ${label} threw` });
-      throw error;
+      throw asError(error);
     }
   },
   /** What runs now, if anything. */

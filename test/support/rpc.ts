@@ -1,4 +1,5 @@
 /** A NIP-46 and admin RPC client made of public libraries and a plain socket: it shares no code with the daemon. */
+import { randomBytes } from 'node:crypto';
 import { getPublicKey, nip44 } from 'nostr-tools';
 import { decode } from 'nostr-tools/nip19';
 import { WebSocket } from 'ws';
@@ -29,6 +30,8 @@ export class RpcClient {
   /** OK messages of the relay. */
   readonly oks: [string, boolean, string][] = [];
   socket!: WebSocket;
+  /** Ids differ between instances: the same admin, id and parameters within ten minutes would be a retry. */
+  readonly #session = randomBytes(4).toString('hex');
   #next = 1;
 
   constructor(secretKey: Uint8Array, remote: string, kind = 24133) {
@@ -63,7 +66,7 @@ export class RpcClient {
 
   /** A signed request event; `overrides` go into the template, `body` replaces the JSON-RPC text. */
   request(method: string, params: unknown[], options: { id?: string; body?: string; createdAt?: number } = {}) {
-    const id = options.id ?? `${this.pubkey.slice(0, 6)}-${this.#next++}`;
+    const id = options.id ?? `${this.#session}-${this.#next++}`;
     const content = nip44.encrypt(options.body ?? JSON.stringify({ id, method, params }), this.#conversation);
     const template = {
       kind: this.#kind,

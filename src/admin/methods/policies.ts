@@ -1,26 +1,9 @@
 import * as z from 'zod/mini';
 import type { NewRule, RuleRow } from '../../policy/protocol.ts';
+import { RULE_METHODS } from '../rule-methods.ts';
 import { count, date, json, name, page, text } from './fields.ts';
 import { method } from './method.ts';
 import { iso, rowsAnswer } from './rows.ts';
-
-/** What a rule may grant: the NIP-46 names, and nsecbunkerd's two for both ciphers. docs/POLICY.md */
-const RULE_METHODS = [
-  'sign_event',
-  'nip44_encrypt',
-  'nip44_decrypt',
-  'nip04_encrypt',
-  'nip04_decrypt',
-  'encrypt',
-  'decrypt',
-  'connect',
-  'get_public_key',
-  'ping',
-  'switch_relays',
-  'get_relays',
-  'logout',
-  'disconnect',
-] as const;
 
 /** Looked at for sign_event only: the web interface leaves one on rules of every method. */
 const rule = z.pipe(

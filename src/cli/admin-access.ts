@@ -1,0 +1,93 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Secret } from '../actor/protocol.ts';
+import { wipe } from '../actor/protocol.ts';
+import { readConnectionString } from '../admin/connection-string.ts';
+import { findInstallation, type Installation } from '../config/installation.ts';
+import { parseImport, wipeImport } from '../keystore/import.ts';
+import { readBounded } from '../keystore/read-bounded.ts';
+import { EXIT, Refusal } from './refusal.ts';
+
+/** Which installation, and with which key; as the options of every command on a running daemon have it. */
+export interface AccessOptions {
+  data?: string;
+  config?: string;
+  adminKeyFile?: string;
+}
+
+/** What the admin RPC needs to know. */
+export interface AdminAccess {
+  /** hex */
+  daemonPubkey: string;
+  relays: string[];
+  adminKeyFile: string;
+}
+
+type Environment = { readonly [name: string]: string | undefined };
+
+/**
+ * The installation that a command means: what the flags or the environment name, else ./data where a quickstart was
+ * made, else config/nsecbunker.json.
+ *
+ * @throws Refusal
+ */
+export function whichInstallation(options: AccessOptions, env: Environment, cwd: string): Installation {
+  const configured = existsSync(resolve(cwd, 'config/nsecbunker.json'));
+  const found = findInstallation(options, env, cwd, !configured || existsSync(resolve(cwd, 'data/quickstart.json')));
+  if (!found.ok) throw new Refusal(found.refusal, EXIT.usage);
+  return found.value;
+}
+
+/** Where a daemon is reached and as whom. @throws Refusal */
+export function adminAccess(options: AccessOptions, env: Environment, cwd: string): AdminAccess {
+  const { data } = whichInstallation(options, env, cwd);
+  const known = fromQuickstart(join(data, 'quickstart.json')) ?? fromConnection(join(data, 'connection.txt'));
+  if (known === null) {
+    throw new Refusal(
+      `no daemon was ever started on ${data} (neither quickstart.json nor connection.txt is there): ` +
+        'start one with "redoubt start", or name another installation with --data or --config',
+      EXIT.configuration,
+    );
+  }
+  const beside = join(data, 'admin.nsec');
+  const adminKeyFile = options.adminKeyFile ?? known.adminKeyFile ?? (existsSync(beside) ? beside : undefined);
+  if (adminKeyFile !== undefined) return { ...known, adminKeyFile: resolve(cwd, adminKeyFile) };
+  throw new Refusal(`no admin key: give --admin-key-file FILE, with the nsec of one of the admins`, EXIT.configuration);
+}
+
+/** The admin's private key, for the caller to wipe. @throws Refusal */
+export function readAdminKey(path: string): Secret {
+  const read = readBounded(path, 4096);
+  if (!read.ok) {
+    throw new Refusal(
+      `the admin key file ${path} ${read.why === 'missing' ? 'does not exist' : `is ${read.why} ${read.code}`.trim()}: give another --admin-key-file`,
+      EXIT.configuration,
+    );
+  }
+  const imported = parseImport(read.bytes);
+  wipe(read.bytes);
+  if (imported.ok && imported.form === 'plain') return imported.privateKey;
+  wipeImport(imported);
+  throw new Refusal(`the admin key file ${path} holds neither an nsec nor 64 hex digits`, EXIT.configuration);
+}
+
+function fromQuickstart(path: string): (Omit<AdminAccess, 'adminKeyFile'> & { adminKeyFile?: string }) | null {
+  if (!existsSync(path)) return null;
+  try {
+    const file = JSON.parse(readFileSync(path, 'utf8'));
+    const { daemon_pubkey: daemonPubkey, relay, admin_nsec_file: adminKeyFile } = file;
+    if (typeof daemonPubkey === 'string' && typeof relay === 'string' && typeof adminKeyFile === 'string') {
+      return { daemonPubkey, relays: [relay], adminKeyFile };
+    }
+  } catch {
+    // Said below.
+  }
+  throw new Refusal(`${path} is damaged: start the daemon again, which writes it anew`, EXIT.configuration);
+}
+
+function fromConnection(path: string): (Omit<AdminAccess, 'adminKeyFile'> & { adminKeyFile?: string }) | null {
+  if (!existsSync(path)) return null;
+  const read = readConnectionString(readFileSync(path, 'utf8'));
+  if (read !== null) return { daemonPubkey: read.pubkey, relays: read.relays };
+  throw new Refusal(`${path} is damaged: start the daemon again, which writes it anew`, EXIT.configuration);
+}

@@ -1,0 +1,136 @@
+import { Command } from 'commander';
+import { type Secret, wipe } from '../actor/protocol.ts';
+import { npubEncode, readPubkey } from '../admin/npub.ts';
+import { cell, show, table } from './output.ts';
+import { EXIT } from './refusal.ts';
+import { checkAccess, DERIVATION_MS, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import { readSecretText } from './secret-text.ts';
+
+const PASSPHRASE_FILE = '--passphrase-file <file>';
+const PASSPHRASE_HELP = 'read the passphrase from a file (- is standard input); else it is asked for';
+
+interface KeyOptions extends RemoteOptions {
+  passphraseFile?: string;
+}
+
+/** `redoubt key ...` */
+export function keyCommand(): Command {
+  const key = new Command('key').description('the keys that the signer holds');
+  key.addCommand(remoteCommand('list', 'list the keys').action(list));
+  key.addCommand(
+    remoteCommand('create', 'make a new key')
+      .argument('<name>', 'letters, digits, . _ @ - and space')
+      .option(PASSPHRASE_FILE, PASSPHRASE_HELP)
+      .action(create),
+  );
+  key.addCommand(
+    remoteCommand('import', 'take in an existing key')
+      .argument('<name>', 'letters, digits, . _ @ - and space')
+      .requiredOption('--from <file>', 'file with the nsec, hex or ncryptsec (- is standard input)')
+      .option(PASSPHRASE_FILE, PASSPHRASE_HELP)
+      .option('--key-passphrase-file <file>', 'the passphrase that an ncryptsec has of its own')
+      .action(importKey),
+  );
+  key.addCommand(
+    remoteCommand('unlock', 'unlock keys; several names must share the passphrase')
+      .argument('<name...>')
+      .option(PASSPHRASE_FILE, PASSPHRASE_HELP)
+      .action(unlock),
+  );
+  key.addCommand(remoteCommand('lock', 'lock a key, until it is unlocked by name').argument('<name>').action(lock));
+  return key;
+}
+
+interface ListedKey {
+  name: string;
+  pubkey: string;
+  locked: boolean;
+  active?: boolean;
+  createdAt: string;
+  userCount?: number;
+}
+
+async function list(options: RemoteOptions): Promise<void> {
+  const keys = JSON.parse(await withDaemon(options, (call) => call('get_keys'))) as ListedKey[];
+  const data = keys.map(({ name, pubkey, locked, active = false, createdAt }) => {
+    return { name, npub: npubEncode(pubkey), pubkey, locked, active, createdAt };
+  });
+  const rows = data.map((key) => [
+    key.name,
+    key.npub,
+    key.locked ? 'locked' : key.active ? 'active' : 'unlocked',
+    key.createdAt,
+  ]);
+  const text = table(['NAME', 'NPUB', 'STATE', 'CREATED'], rows, 'no keys: make one with "redoubt key create NAME"');
+  show({ data, text }, options.json);
+}
+
+async function create(name: string, options: KeyOptions): Promise<void> {
+  checkAccess(options);
+  const passphrase = await passphraseOf(options, true);
+  await makeKey(name, [passphrase], options);
+}
+
+async function importKey(
+  name: string,
+  options: KeyOptions & { from: string; keyPassphraseFile?: string },
+): Promise<void> {
+  checkAccess(options);
+  const key = await readSecretText('key', options.from, { option: '--from' });
+  const secrets = [key];
+  try {
+    secrets.unshift(await passphraseOf(options, true));
+    if (startsWith(key, 'ncryptsec1')) {
+      const option = '--key-passphrase-file';
+      secrets.push(await readSecretText("ncryptsec's own passphrase", options.keyPassphraseFile, { option }));
+    }
+    await makeKey(name, secrets, options);
+  } finally {
+    wipe(...secrets);
+  }
+}
+
+/** @param secrets passphrase, key?, the key's own passphrase? */
+async function makeKey(name: string, secrets: Secret[], options: RemoteOptions): Promise<void> {
+  try {
+    const result = await withDaemon(options, (call) => call('create_new_key', [name, ...secrets], DERIVATION_MS));
+    const { npub } = JSON.parse(result) as { npub: string };
+    const data = { name, npub, pubkey: readPubkey(npub) };
+    show({ data, text: `${cell(name)}  ${npub}` }, options.json);
+  } finally {
+    wipe(...secrets);
+  }
+}
+
+async function unlock(names: string[], options: KeyOptions): Promise<void> {
+  checkAccess(options);
+  const passphrase = await passphraseOf(options, false);
+  const failed: { key: string; error: string }[] = [];
+  try {
+    await withDaemon(options, async (call) => {
+      for (const key of names) {
+        const result = JSON.parse(await call('unlock_key', [key, passphrase], DERIVATION_MS));
+        if (result.success !== true) failed.push({ key, error: String(result.error) });
+      }
+    });
+  } finally {
+    wipe(passphrase);
+  }
+  const success = names.length - failed.length;
+  const lines = [`${success} of ${names.length} unlocked`, ...failed.map(({ key, error }) => `${cell(key)}: ${error}`)];
+  show({ data: { success, total: names.length, failed }, text: lines.join('\n') }, options.json);
+  if (failed.length > 0) process.exitCode = EXIT.failed;
+}
+
+async function lock(name: string, options: RemoteOptions): Promise<void> {
+  await withDaemon(options, (call) => call('lock_key', [name]));
+  show({ data: { name, locked: true }, text: `${cell(name)} is locked` }, options.json);
+}
+
+function passphraseOf(options: KeyOptions, twice: boolean): Promise<Secret> {
+  return readSecretText('passphrase', options.passphraseFile, { twice, option: '--passphrase-file' });
+}
+
+function startsWith(text: Uint8Array, ascii: string): boolean {
+  return [...ascii].every((letter, i) => text[i] === letter.charCodeAt(0));
+}

@@ -1,0 +1,79 @@
+import { Command } from 'commander';
+import { parseDuration } from './duration.ts';
+import { show, table } from './output.ts';
+import { qrText } from './qr.ts';
+import { EXIT, Refusal } from './refusal.ts';
+import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+
+/** `redoubt token ...` */
+export function tokenCommand(): Command {
+  const token = new Command('token').description('one-time invitations to use a key');
+  token.addCommand(
+    remoteCommand('create', 'make a bunker URL for one client')
+      .argument('<key>', 'name of the key')
+      .requiredOption('--policy <name>', 'what the client may do')
+      .option('--client <name>', 'what to call the client', 'client')
+      .option('--expires <duration>', 'how long it grants anything: 30d, 12h, ...; for ever when left out')
+      .action(create),
+  );
+  token.addCommand(remoteCommand('list', "list a key's tokens").argument('<key>', 'name of the key').action(list));
+  token.addCommand(
+    remoteCommand('revoke', 'make a token void, and what it granted')
+      .argument('<id>', 'its number in "redoubt token list"')
+      .action(revoke),
+  );
+  return token;
+}
+
+interface ListedToken {
+  id: number;
+  client_name: string;
+  token: string;
+  policy_id: number | null;
+  policy_name: string | null;
+  expires_at: string | null;
+  redeemed_at: string | null;
+  revoked_at?: string | null;
+  bunker_url?: string;
+}
+
+async function create(
+  key: string,
+  options: RemoteOptions & { policy: string; client: string; expires?: string },
+): Promise<void> {
+  const hours = options.expires === undefined ? undefined : parseDuration(options.expires);
+  const request = {
+    key,
+    client_name: options.client,
+    policy_name: options.policy,
+    ...(hours === undefined ? {} : { expires_in_hours: hours }),
+  };
+  const made = JSON.parse(
+    await withDaemon(options, (call) => call('issue_token', [JSON.stringify(request)])),
+  ) as ListedToken;
+  const { id, token, bunker_url: url = '', expires_at } = made;
+  const qr = process.stdout.isTTY && options.json !== true ? [await qrText(url)] : [];
+  const until = expires_at === null ? 'without end' : `until ${expires_at}`;
+  const text = [`token ${id}, good for one client, ${until}:`, url, ...qr].join('\n');
+  show({ data: { id, token, bunker_url: url, expires_at }, text }, options.json);
+}
+
+async function list(key: string, options: RemoteOptions): Promise<void> {
+  const tokens = JSON.parse(await withDaemon(options, (call) => call('get_key_tokens', [key]))) as ListedToken[];
+  const rows = tokens.map((token) => [
+    token.id,
+    token.client_name,
+    token.policy_name,
+    token.revoked_at ? 'revoked' : token.redeemed_at === null ? 'unredeemed' : 'redeemed',
+    token.expires_at,
+  ]);
+  const none = `no tokens: make one with "redoubt token create KEY --policy NAME"`;
+  show({ data: tokens, text: table(['ID', 'CLIENT', 'POLICY', 'STATE', 'EXPIRES'], rows, none) }, options.json);
+}
+
+async function revoke(id: string, options: RemoteOptions): Promise<void> {
+  if (!/^[1-9]\d{0,14}$/.test(id))
+    throw new Refusal('a token is revoked by its number: see "redoubt token list"', EXIT.usage);
+  await withDaemon(options, (call) => call('revoke_token', [id]));
+  show({ data: { id: Number(id), revoked: true }, text: `token ${id} is revoked` }, options.json);
+}

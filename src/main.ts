@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { auditCommand } from './cli/audit.ts';
+import { keyCommand } from './cli/key.ts';
+import { say } from './cli/output.ts';
+import { policyCommand } from './cli/policy.ts';
+import { EXIT, Refusal } from './cli/refusal.ts';
+import { startCommand } from './cli/start.ts';
+import { statusCommand } from './cli/status.ts';
+import { tokenCommand } from './cli/token.ts';
+import { version } from './version.ts';
+
+/**
+ * The command line: parse, call, exit code. docs/CLI.md
+ *
+ * @param args without node and the script
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const program = new Command('redoubt')
+    .description('a Nostr remote signer (NIP-46 bunker) that keeps every key in a thread of its own')
+    .version(version)
+    .addCommand(startCommand())
+    .addCommand(statusCommand())
+    .addCommand(keyCommand())
+    .addCommand(policyCommand())
+    .addCommand(tokenCommand())
+    .addCommand(auditCommand());
+  throwInsteadOfExit(program);
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return Number(process.exitCode ?? EXIT.done);
+  } catch (error) {
+    // Commander has said what was wrong, or shown the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (!(error instanceof Refusal)) throw error;
+    say(`redoubt: ${error.message}`);
+    return error.exitCode;
+  }
+}
+
+/** Commands do not inherit this when they are added. */
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride().showHelpAfterError('(--help shows how it is used)');
+  for (const sub of command.commands) throwInsteadOfExit(sub);
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
