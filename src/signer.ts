@@ -169,8 +169,10 @@ export class Signer {
     if (policy === null) reasons.push('the policy actor does not answer');
     else if (!policy.writable) reasons.push(`the audit log cannot be written: ${policy.failure ?? 'unknown reason'}`);
     const relays = this.#relays.status();
-    if (!relays.some((relay) => relay.state === 'ready')) reasons.push('no relay is ready');
-    for (const relay of relays) if (relay.reason !== null) reasons.push(`relay ${relay.url}: ${relay.reason}`);
+    if (!relays.some((relay) => relay.state === 'ready')) {
+      const why = relays.map(({ url, reason }) => `${url}: ${reason ?? 'connecting'}`).join('; ');
+      reasons.push(`no relay is ready (${why || 'none is configured'})`);
+    }
     for (const key of this.#keys.all()) {
       if (key.state === 'quarantined') reasons.push(`key ${key.name} is quarantined: ${key.reason}`);
     }
@@ -353,7 +355,11 @@ export class Signer {
         clock: this.#clock,
         random,
         isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys?.get(pubkey)?.unlocked === true,
-        verify: async (raw) => (await this.#verify.verify(raw)) === true,
+        verify: async (raw) => {
+          const verified = await this.#verify.verify(raw);
+          if (verified === 'busy') throw new Error('busy');
+          return verified;
+        },
         software: { name: 'redoubt', version },
         limits: { maxContent: limits.content, skew: maxClockSkew },
       });

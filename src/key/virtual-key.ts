@@ -19,10 +19,12 @@ interface InFlight {
   attempts: number;
 }
 
-/** Events beyond a full queue that are still looked at, to answer `overloaded`; what exceeds this is dropped. */
-const OVERFLOW = 16;
-/** Strangers' events in work for one key; they have a queue of their own and cannot fill the clients'. */
-const STRANGERS = 8;
+/**
+ * This part of the queue's length more is kept for clients that have less than it in the queue, so that one client
+ * cannot keep the others out. Strangers have a queue of their own of this length, and so have events that a full queue
+ * turned away, to be answered `overloaded`; what exceeds these is dropped.
+ */
+const SHARE = 1 / 8;
 /** An event goes to a second thread when the first one crashed with it, and to no third. */
 const MAX_ATTEMPTS = 2;
 /** How long after its deadline an event may be unfinished before its thread is taken for hung, ms. */
@@ -92,7 +94,7 @@ export class VirtualKey {
       incoming.verdict?.(false, 'error: this key is not available');
       return;
     }
-    const lane = this.#lane(wanted);
+    const lane = this.#lane(incoming.head.pubkey, wanted);
     if (lane === null) {
       this.#around.dropped('key queue full');
       incoming.verdict?.(false, 'rate-limited: this key is overloaded');
@@ -134,15 +136,16 @@ export class VirtualKey {
 
   #activeSince = 0;
 
-  #lane(wanted: 'normal' | 'stranger'): Lane | null {
-    if (wanted === 'stranger') {
-      let strangers = 0;
-      for (const entry of this.#inFlight.values()) if (entry.lane === 'stranger') strangers++;
-      return strangers < STRANGERS ? 'stranger' : null;
+  #lane(client: string, wanted: 'normal' | 'stranger'): Lane | null {
+    const { keyQueue } = this.#around;
+    const share = Math.max(1, keyQueue * SHARE);
+    const count = (holds: (entry: InFlight) => boolean) => this.#inFlight.values().filter(holds).take(share).toArray().length;
+    if (wanted === 'stranger') return count((entry) => entry.lane === 'stranger') < share ? 'stranger' : null;
+    if (this.#inFlight.size < keyQueue) return 'normal';
+    if (this.#inFlight.size < 2 * keyQueue && count((entry) => entry.incoming.head.pubkey === client) < share) {
+      return 'normal';
     }
-    const room = this.#around.keyQueue - this.#inFlight.size;
-    if (room > 0) return 'normal';
-    return room > -OVERFLOW ? 'overflow' : null;
+    return count((entry) => entry.lane === 'overflow') < share ? 'overflow' : null;
   }
 
   async #activate(): Promise<void> {
