@@ -50,11 +50,14 @@ const EXTERNAL = [
   'pino',
   'pino-pretty',
   'piscina',
-  'tiny-secp256k1',
   // Optional parts of ws, which does without.
   'bufferutil',
   'utf-8-validate',
 ];
+
+/** tiny-secp256k1 reads it from beside the file that it was bundled into. */
+const WASM = 'node_modules/tiny-secp256k1/lib/secp256k1.wasm';
+const WASM_COPIES = ['dist/secp256k1.wasm', 'dist/workers/secp256k1.wasm'];
 
 const SOURCES = ['src', 'workers', 'prisma-compat', 'build.ts', 'package.json', 'package-lock.json', 'tsconfig.json'];
 
@@ -110,7 +113,7 @@ export function entries(): readonly Entry[] {
 /** True when dist/ is whole and newer than everything that it is made from. */
 function isFresh(): boolean {
   let oldest = Number.POSITIVE_INFINITY;
-  for (const { output } of ENTRIES) {
+  for (const output of [...ENTRIES.map((entry) => entry.output), ...WASM_COPIES]) {
     const built = statSync(join(root, output), { throwIfNoEntry: false });
     if (built === undefined) return false;
     oldest = Math.min(oldest, built.mtimeMs);
@@ -139,7 +142,8 @@ function replace(path: string, contents: Uint8Array, time: Date, executable: boo
 
 /** Removes what an earlier build left that this one does not know. */
 function removeOthers(folder: string, started: number): void {
-  const known = new Set(ENTRIES.flatMap(({ output }) => [join(root, output), join(root, `${output}.map`)]));
+  const built = ENTRIES.flatMap(({ output }) => [output, `${output}.map`]);
+  const known = new Set([...built, ...WASM_COPIES].map((path) => join(root, path)));
   for (const file of readdirSync(folder, { withFileTypes: true, recursive: true })) {
     const path = join(file.parentPath, file.name);
     if (!file.isFile() || known.has(path)) continue;
@@ -168,6 +172,8 @@ async function buildAll(verbose: boolean): Promise<boolean> {
       console.error(`${relative(root, path).padEnd(24)} ${size.padStart(9)} KiB  ${entry.source}`);
     }
   }
+  const wasm = readFileSync(join(root, WASM));
+  for (const copy of WASM_COPIES) replace(join(root, copy), wasm, started, false);
   if (existsSync(join(root, 'dist'))) removeOthers(join(root, 'dist'), started.getTime());
   if (verbose) console.error(`built in ${Date.now() - started.getTime()} ms`);
   return bundles.every(({ status }) => status === 'fulfilled');

@@ -124,7 +124,7 @@ command('makes one file for each entry, with its map and the version', async () 
       .filter((name) => name.endsWith('.js'))
       .sort();
   assert.equal(files(output('workers')), ['admin.js', 'key.js', 'policy.js', 'unlock.js', 'vault.js', 'verify.js']);
-  assert.equal(readdirSync(output('.')).sort(), ['redoubt.js', 'redoubt.js.map', 'workers']);
+  assert.equal(readdirSync(output('.')).sort(), ['redoubt.js', 'redoubt.js.map', 'secp256k1.wasm', 'workers']);
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   assert.is((await run([output('redoubt.js')])).stdout, `${version}\n`);
   assert.match(

@@ -126,7 +126,7 @@ export class AdminClient {
   /** Whoever could encrypt to us under the daemon's conversation key is the daemon: NIP-44 authenticates. */
   #receive(given: unknown): void {
     const event = parseEvent(JSON.stringify(given));
-    if (event === null || event.kind !== ADMIN_KIND) return;
+    if (event === null || event.kind !== ADMIN_KIND || event.pubkey !== this.#options.daemonPubkey) return;
     let plaintext: Secret | undefined;
     try {
       plaintext = this.#conversations.with(event.pubkey).nip44.decrypt(event.content, MAX_CONTENT);
