@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { systemClock } from './actor/clock.ts';
-import { type Config, readConfig } from './config.ts';
 import { findInstallation, type Installation } from './config/installation.ts';
+import { type Config, readConfig } from './config.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
 import { takeLock } from './lock.ts';
 import { type Log, makeLog } from './log.ts';

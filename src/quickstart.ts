@@ -42,7 +42,10 @@ export function writeQuickstart(file: QuickstartFile): void {
 }
 
 /** What the person at the terminal reads. */
-export async function quickstartText(file: QuickstartFile, made: Extract<QuickstartMade, { ok: true }>): Promise<string> {
+export async function quickstartText(
+  file: QuickstartFile,
+  made: Extract<QuickstartMade, { ok: true }>,
+): Promise<string> {
   const lines = ['', `Redoubt is ready. Data: ${file.data}`, ''];
   if (made.bunkerUrl === null) lines.push(`No bunker URL could be made for the key ${made.keyName}.`);
   else if (made.redeemed) {

@@ -162,7 +162,12 @@ export class Signer {
   }
 
   /** Everything that health looks at, the database by a real write. */
-  async health(): Promise<{ status: DaemonStatus; policy: PolicyStatus | null; schemaVersion: number; reasons: string[] }> {
+  async health(): Promise<{
+    status: DaemonStatus;
+    policy: PolicyStatus | null;
+    schemaVersion: number;
+    reasons: string[];
+  }> {
     const status = this.status();
     const policy = await this.#policy.link.ask('health', null, { timeoutMs: 3_000 }).catch(() => null);
     const reasons: string[] = [];
@@ -311,7 +316,10 @@ export class Signer {
         clock: this.#clock,
         release: async (pubkey) => {
           const answer = this.#vault.link.ask('release', { pubkey });
-          return answer.then((port) => port ?? 'locked', () => 'unavailable' as const);
+          return answer.then(
+            (port) => port ?? 'locked',
+            () => 'unavailable' as const,
+          );
         },
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
         publish: (pubkey, request, response) => {

@@ -1,6 +1,5 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
 import {
-
   ActorError,
   type ActorErrorCode,
   type AskType,
@@ -54,7 +53,10 @@ interface Pending {
  * Messages sent in one turn of the event loop leave as one batch: under load a thread wakes once for many
  * messages. Order is kept. Mailboxes are bounded on both sides; a full one answers `overloaded` at once.
  */
-export class Link<Out extends { [K in keyof Out]: Protocol[string] }, In extends { [K in keyof In]: Protocol[string] }> {
+export class Link<
+  Out extends { [K in keyof Out]: Protocol[string] },
+  In extends { [K in keyof In]: Protocol[string] },
+> {
   readonly #port: PortLike;
   readonly #handlers: Handlers<In>;
   readonly #capacity: number;
@@ -230,4 +232,3 @@ function plainError(type: string, error: unknown): [ActorErrorCode, string] {
   const code = (error as { code?: unknown } | null)?.code;
   return ['failed', `${type}: ${name}${typeof code === 'string' ? ` (${code})` : ''}`];
 }
-

@@ -9,7 +9,9 @@ export interface Supervision<Out, In> {
   start(): Worker;
   handlers: Handlers<In>;
   /** Brings a new thread to work; called after the first start and after each restart. A rejection is a crash. */
-  up(link: Link<Out & { [K in keyof Out]: Protocol[string] }, In & { [K in keyof In]: Protocol[string] }>): Promise<void>;
+  up(
+    link: Link<Out & { [K in keyof Out]: Protocol[string] }, In & { [K in keyof In]: Protocol[string] }>,
+  ): Promise<void>;
   /** Told of each crash, with the delay before the restart, or null when there will be none. */
   down(reason: string, delayMs: number | null): void;
   clock: Clock;

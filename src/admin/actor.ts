@@ -142,7 +142,7 @@ export class AdminActor {
     const opened = this.#opened;
     this.#opened = undefined;
     await opened?.heads.flush();
-    opened?.requests.wipe();
+    opened?.requests.close();
     opened?.transport.wipe();
     this.#desk.policy.close();
     return null;

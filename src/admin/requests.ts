@@ -37,6 +37,7 @@ export class Requests {
   /** s */
   readonly #started: number;
   #inWork = 0;
+  #closed = false;
 
   /** @param random fresh unpredictable bytes */
   constructor(desk: Desk, transport: Transport, clock: Clock, random: (size: number) => Uint8Array) {
@@ -65,13 +66,15 @@ export class Requests {
     if (request === null) return void this.#drop('not a request');
     try {
       const answer = isAdmin ? await this.#answer(event, request) : this.#refuseStranger(event);
-      if (answer !== null) this.#reply(event, request, answer);
+      if (answer !== null && !this.#closed) this.#reply(event, request, answer);
     } finally {
       wipeRequest(request);
     }
   }
 
-  wipe(): void {
+  /** What is still in work is not answered any more: the key that would sign the answer goes next. */
+  close(): void {
+    this.#closed = true;
     wipe(this.#fingerprintKey);
   }
 

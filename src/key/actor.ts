@@ -1,14 +1,14 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../actor/clock.ts';
 import type { Link } from '../actor/link.ts';
-import type { Curve, PrivateKey } from '../curve/curve.ts';
 import type { Secret } from '../actor/protocol.ts';
+import type { Curve, PrivateKey } from '../curve/curve.ts';
 import { Envelope, type Opened } from '../nip46/envelope.ts';
 import { type Answer, expired, methods, type Office, refused } from '../nip46/methods.ts';
 import { errorResponse, parseRequest, type Request, successResponse } from '../nip46/request.ts';
 import { Responses } from '../nip46/responses.ts';
 import type { Asked } from '../policy/protocol.ts';
-import { PolicyDoor } from './policy-door.ts';
+import type { PolicyDoor } from './policy-door.ts';
 import type { KeyLimits, KeyToMain, Lane, MainToKey, Outcome } from './protocol.ts';
 import { ClientRates } from './rate.ts';
 
@@ -156,7 +156,8 @@ export class KeyActor {
   #reply(seq: number, opened: Opened, request: { id: string; method: string }, answer: Answer): void {
     const method = methods.has(request.method) ? request.method : 'other';
     if ('silent' in answer) return this.#done(seq, method, answer.outcome);
-    const text = 'error' in answer ? errorResponse(request.id, answer.error) : successResponse(request.id, answer.result);
+    const text =
+      'error' in answer ? errorResponse(request.id, answer.error) : successResponse(request.id, answer.result);
     const response = this.#envelope.seal(opened, text);
     this.#main.tell('done', { seq, method, outcome: answer.outcome, response });
   }

@@ -1,4 +1,4 @@
-import { KeyThread } from './thread.ts';
+import type { KeyThread } from './thread.ts';
 
 /** A few blank, warmed threads, so that activation costs a message and not a thread start. */
 export class Blanks {

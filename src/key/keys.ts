@@ -142,7 +142,10 @@ export class Keys {
     const refusal = await this.#options.strangers.examine(incoming);
     if (refusal === null) return key.post(incoming, 'stranger');
     this.#around.dropped(refusal);
-    incoming.verdict?.(false, refusal === 'strangers: signature' ? 'invalid: id or signature is wrong' : 'rate-limited: try again later');
+    incoming.verdict?.(
+      false,
+      refusal === 'strangers: signature' ? 'invalid: id or signature is wrong' : 'rate-limited: try again later',
+    );
   }
 
   #hold(key: VirtualKey, incoming: Incoming): void {

@@ -26,18 +26,24 @@ export class PolicyDoor {
   }
 
   decide(request: DecideRequest): Promise<Decision> {
-    return this.#ask((link, again, timeoutMs) =>
-      link.ask('decide', again ? { ...request, again } : request, { timeoutMs }), request);
+    return this.#ask(
+      (link, again, timeoutMs) => link.ask('decide', again ? { ...request, again } : request, { timeoutMs }),
+      request,
+    );
   }
 
   connect(request: ConnectRequest): Promise<Decision> {
-    return this.#ask((link, again, timeoutMs) =>
-      link.ask('connect', again ? { ...request, again } : request, { timeoutMs }), request);
+    return this.#ask(
+      (link, again, timeoutMs) => link.ask('connect', again ? { ...request, again } : request, { timeoutMs }),
+      request,
+    );
   }
 
   logout(request: Asked): Promise<Decision> {
-    return this.#ask((link, again, timeoutMs) =>
-      link.ask('logout', again ? { ...request, again } : request, { timeoutMs }), request);
+    return this.#ask(
+      (link, again, timeoutMs) => link.ask('logout', again ? { ...request, again } : request, { timeoutMs }),
+      request,
+    );
   }
 
   /** Never rejects: what cannot be decided is not allowed. */

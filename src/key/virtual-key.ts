@@ -1,6 +1,6 @@
 import { MessageChannel } from 'node:worker_threads';
-import { Restarts } from '../actor/restarts.ts';
 import type { Body } from '../actor/protocol.ts';
+import { Restarts } from '../actor/restarts.ts';
 import type { Incoming } from '../relay/protocol.ts';
 import type { Surroundings } from './keys.ts';
 import type { KeyToMain, Lane } from './protocol.ts';
@@ -139,7 +139,8 @@ export class VirtualKey {
   #lane(client: string, wanted: 'normal' | 'stranger'): Lane | null {
     const { keyQueue } = this.#around;
     const share = Math.max(1, keyQueue * SHARE);
-    const count = (holds: (entry: InFlight) => boolean) => this.#inFlight.values().filter(holds).take(share).toArray().length;
+    const count = (holds: (entry: InFlight) => boolean) =>
+      this.#inFlight.values().filter(holds).take(share).toArray().length;
     if (wanted === 'stranger') return count((entry) => entry.lane === 'stranger') < share ? 'stranger' : null;
     if (this.#inFlight.size < keyQueue) return 'normal';
     if (this.#inFlight.size < 2 * keyQueue && count((entry) => entry.incoming.head.pubkey === client) < share) {
@@ -182,7 +183,11 @@ export class VirtualKey {
     const policy = this.#policyPort();
     const { limits, relays } = this.#around;
     const answer = await thread.link
-      .ask('activate', { keyName: this.name, pubkey: this.pubkey, vault, policy, limits, relays }, { transfer: [vault, policy] })
+      .ask(
+        'activate',
+        { keyName: this.name, pubkey: this.pubkey, vault, policy, limits, relays },
+        { transfer: [vault, policy] },
+      )
       .catch(() => ({ ok: false as const, refusal: 'the thread ended' }));
     if (crashed || this.#thread !== thread) return;
     if (!answer.ok) {
@@ -250,7 +255,9 @@ export class VirtualKey {
   #quarantine(reason: string): void {
     this.state = 'quarantined';
     this.reason = reason;
-    this.#around.log('error', `key quarantined (${reason}): it answers nothing until it is unlocked again`, { key: this.name });
+    this.#around.log('error', `key quarantined (${reason}): it answers nothing until it is unlocked again`, {
+      key: this.name,
+    });
     this.#dropAll('error: this key is not available');
   }
 

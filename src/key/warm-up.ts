@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { asSecret, wipe } from '../actor/protocol.ts';
 import { systemClock } from '../actor/clock.ts';
+import { asSecret, wipe } from '../actor/protocol.ts';
 import type { Curve } from '../curve/curve.ts';
 import { deriveReplayKey, Envelope } from '../nip46/envelope.ts';
 

@@ -1,8 +1,8 @@
-import type { PrivateKey } from '../curve/curve.ts';
-import { Conversation } from './nip44.ts';
-import * as nip04 from './nip04.ts';
 import { type Secret, wipe } from '../actor/protocol.ts';
+import type { PrivateKey } from '../curve/curve.ts';
 import { hexToBytes } from './hex.ts';
+import * as nip04 from './nip04.ts';
+import { Conversation } from './nip44.ts';
 
 /** What one key and one other key can say to each other in secret; both NIP-44 and NIP-04 grow from one ECDH. */
 export class Peer {

@@ -121,4 +121,3 @@ export function deriveReplayKey(privateKey: Secret): Secret {
   wipe(mac);
   return key;
 }
-

@@ -5,7 +5,7 @@ import { type Secret, wipe } from '../actor/protocol.ts';
 import type { PrivateKey } from '../curve/curve.ts';
 import type { PolicyDoor } from '../key/policy-door.ts';
 import type { Outcome } from '../key/protocol.ts';
-import type { Asked, BoundMethod, Decision, DecideRequest } from '../policy/protocol.ts';
+import type { Asked, BoundMethod, DecideRequest, Decision } from '../policy/protocol.ts';
 import type { Conversations, Peer } from './conversations.ts';
 import { checkTemplate, signedEventJson } from './event.ts';
 import { bytesToHex, hexToBytes } from './hex.ts';

@@ -94,14 +94,23 @@ async function connect(path: string, found: Inspected & { ok: true }): Promise<O
     namingStrategy: EntityCaseNamingStrategy,
     // Workers print nothing, and a logged query would show its parameters.
     logger: () => {},
-    migrations: { tableName: MIGRATIONS_TABLE, transactional: true, allOrNothing: false, snapshot: false, silent: true },
+    migrations: {
+      tableName: MIGRATIONS_TABLE,
+      transactional: true,
+      allOrNothing: false,
+      snapshot: false,
+      silent: true,
+    },
   });
   try {
     const db = await orm.em.getConnection().getNativeClient();
     const weakness = makeDurable(db);
     if (weakness !== null) {
       await orm.close(true);
-      return { ok: false, refusal: `the database ${path} cannot be made durable (${weakness}): move it to a local disk` };
+      return {
+        ok: false,
+        refusal: `the database ${path} cannot be made durable (${weakness}): move it to a local disk`,
+      };
     }
     if (found.state !== 'ours' || found.applied.length < MIGRATION_NAMES.length) await migrate(orm);
     return { ok: true, store: { path, orm, db, schemaVersion: MIGRATION_NAMES.length } };

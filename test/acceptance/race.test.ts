@@ -33,9 +33,7 @@ test(`of two clients that race for one token exactly one wins, ${ROUNDS} rounds`
   for (let round = 0; round < ROUNDS; round++) {
     const { pubkey, secret } = parseBunkerUrl((await issueToken(admin, 'demo', policy)).bunker_url);
     const racers = await Promise.all([1, 2].map(() => new RpcClient(generateSecretKey(), pubkey).open(relay)));
-    const sent = racers.map((racer) =>
-      Array.from({ length: FOLD }, () => racer.request('connect', [pubkey, secret])),
-    );
+    const sent = racers.map((racer) => Array.from({ length: FOLD }, () => racer.request('connect', [pubkey, secret])));
     const answers = sent.map((requests, i) => requests.map(({ id }) => racers[i]!.next(id)));
     for (let i = 0; i < FOLD; i++) for (const [j, racer] of racers.entries()) racer.sendEvent(sent[j]![i]!.event);
 

@@ -82,7 +82,11 @@ test('a full mailbox answers overloaded at once, on the asking side', async () =
 test('a full mailbox answers overloaded at once, on the answering side', async () => {
   const { port1, port2 } = new MessageChannel();
   const here = new Link<There, Record<never, never>>(port1, {});
-  new Link<Record<never, never>, { never: There['never'] }>(port2, { never: () => new Promise(() => {}) }, { capacity: 1 });
+  new Link<Record<never, never>, { never: There['never'] }>(
+    port2,
+    { never: () => new Promise(() => {}) },
+    { capacity: 1 },
+  );
   void here.ask('never', null).catch(() => {});
   assert.is(await codeOf(here.ask('never', null)), 'overloaded');
   port1.close();

@@ -6,7 +6,10 @@ const policy = { max: 5, withinMs: 30_000, minDelayMs: 50, maxDelayMs: 400 };
 
 test('delays double up to the longest one', () => {
   const restarts = new Restarts(policy);
-  assert.equal([0, 1, 2, 3, 4].map((now) => restarts.next(now)), [50, 100, 200, 400, 400]);
+  assert.equal(
+    [0, 1, 2, 3, 4].map((now) => restarts.next(now)),
+    [50, 100, 200, 400, 400],
+  );
 });
 
 test('one crash more than the intensity allows is a crash loop', () => {

@@ -309,6 +309,23 @@ test('a probe comes from the daemon to itself, and is not taken for a request', 
   assert.is(stage.main.published.length, 1);
 });
 
+test('a request that is still in work when the actor closes ends in silence', async () => {
+  let release = () => {};
+  stage.main.derivation = new Promise((resolve) => {
+    release = resolve;
+  });
+  stage.send({ id: 'late', method: 'create_new_key', params: ['k', 'pass'] });
+  await stage.settled();
+  const failures: unknown[] = [];
+  const note = (error: unknown) => failures.push(error);
+  process.on('unhandledRejection', note);
+  await stage.link.ask('close', null);
+  release();
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+  process.off('unhandledRejection', note);
+  assert.equal([failures, stage.answersTo('late')], [[], []]);
+});
+
 test('the connection string is written beside the configuration', async () => {
   await stage.settled();
   const text = readFileSync(join(stage.folder, 'connection.txt'), 'utf8').trim();

@@ -3,8 +3,9 @@
  * kill -9 under load. A rule with use_count 100, eight clients that sign as fast as they can, three kills: no more than
  * 100 signatures ever leave, the counter ends at 100, and each signature that a client received is in the audit log.
  */
-import Database from 'better-sqlite3';
+
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { generateSecretKey, verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -18,7 +19,9 @@ const LIMIT = 100;
 const CLIENTS = 8;
 const KILLS = 3;
 
-const daemon = new TestDaemon({ env: { REDOUBT_LIMITS_STRANGERS_PER_KEY: '1000', REDOUBT_LIMITS_STRANGERS_TOTAL: '1000' } });
+const daemon = new TestDaemon({
+  env: { REDOUBT_LIMITS_STRANGERS_PER_KEY: '1000', REDOUBT_LIMITS_STRANGERS_TOTAL: '1000' },
+});
 test.before(async () => {
   await daemon.start();
 });
@@ -58,13 +61,18 @@ test('no counter lets one too many through, and no signature leaves unrecorded',
     } else await run;
   }
 
-  assert.ok(clients.every((client) => client.refused), 'every client was refused in the end');
+  assert.ok(
+    clients.every((client) => client.refused),
+    'every client was refused in the end',
+  );
   assert.ok(signed.size <= LIMIT, `${signed.size} signatures`);
   for (const event of signed.values()) assert.ok(verifyEvent(event));
 
   await daemon.stop();
   const database = new Database(join(daemon.data, 'nsecbunker.db'), { readonly: true });
-  const count = database.prepare('SELECT currentUsageCount AS n FROM PolicyRule WHERE policyId = ?').get(policy) as { n: number };
+  const count = database.prepare('SELECT currentUsageCount AS n FROM PolicyRule WHERE policyId = ?').get(policy) as {
+    n: number;
+  };
   assert.is(count.n, LIMIT, 'the counter');
   const rows = database.prepare(`SELECT params FROM Log WHERE method = 'sign_event'`).all() as { params: string }[];
   const recorded = rows.map((row) => row.params).join('\n');
@@ -80,7 +88,9 @@ test('audit verify is content, and names the row that was edited by hand', async
   assert.is(JSON.parse(ok.stdout).ok, true);
 
   const database = new Database(join(daemon.data, 'nsecbunker.db'));
-  const row = database.prepare(`SELECT id FROM Log WHERE method = 'sign_event' LIMIT 1 OFFSET 7`).get() as { id: number };
+  const row = database.prepare(`SELECT id FROM Log WHERE method = 'sign_event' LIMIT 1 OFFSET 7`).get() as {
+    id: number;
+  };
   database.prepare(`UPDATE Log SET params = replace(params, '"kind":1', '"kind":7') WHERE id = ?`).run(row.id);
   database.close();
 
@@ -91,13 +101,24 @@ test('audit verify is content, and names the row that was edited by hand', async
 });
 
 /** Signs one event after the other, three at a time, until the limit answers or the daemon is killed. */
-async function signUntilRefused(client: Client, pubkey: string, relay: string, signed: Map<string, SignedEvent>, killed: boolean) {
+async function signUntilRefused(
+  client: Client,
+  pubkey: string,
+  relay: string,
+  signed: Map<string, SignedEvent>,
+  killed: boolean,
+) {
   if (client.refused && killed) return;
   const rpc = await new RpcClient(client.secretKey, pubkey).open(relay);
   const gone = new Promise<null>((resolve) => rpc.socket.once('close', () => resolve(null)));
   const lane = async () => {
     for (;;) {
-      const template = JSON.stringify({ kind: 1, content: crypto.randomUUID(), tags: [], created_at: Math.floor(Date.now() / 1000) });
+      const template = JSON.stringify({
+        kind: 1,
+        content: crypto.randomUUID(),
+        tags: [],
+        created_at: Math.floor(Date.now() / 1000),
+      });
       const response = await Promise.race([rpc.send('sign_event', [template]).response, gone]);
       if (response === null) return;
       if (response.error !== undefined) {

@@ -42,14 +42,24 @@ function malices(bound: RpcClient, key: string): Malice[] {
   const now = () => Math.floor(Date.now() / 1000);
   const frame = (event: unknown) => JSON.stringify(['EVENT', event]);
   const signed = (content: string, more: Partial<SignedEvent> = {}) =>
-    quickFinalize({ kind: 24133, tags: [['p', key]], content, created_at: now(), ...more }, bound.secretKey, bound.pubkey);
+    quickFinalize(
+      { kind: 24133, tags: [['p', key]], content, created_at: now(), ...more },
+      bound.secretKey,
+      bound.pubkey,
+    );
   const body = (text: string) => frame(bound.request('', [], { body: text }).event);
-  const template = (value: unknown) => body(JSON.stringify({ id: 'h', method: 'sign_event', params: [JSON.stringify(value)] }));
+  const template = (value: unknown) =>
+    body(JSON.stringify({ id: 'h', method: 'sign_event', params: [JSON.stringify(value)] }));
   const flipped = (text: string, i: number) => {
     const at = i % text.length;
     return text.slice(0, at) + (text[at] === '0' ? '1' : '0') + text.slice(at + 1);
   };
-  const good = signed(nip44.encrypt(JSON.stringify({ id: '1', method: 'ping', params: [] }), nip44.getConversationKey(bound.secretKey, key)));
+  const good = signed(
+    nip44.encrypt(
+      JSON.stringify({ id: '1', method: 'ping', params: [] }),
+      nip44.getConversationKey(bound.secretKey, key),
+    ),
+  );
 
   return [
     // Frames that are no NIP-01 message.
@@ -69,7 +79,10 @@ function malices(bound: RpcClient, key: string): Malice[] {
     () => frame({ ...good, created_at: 1e300 }),
     () => frame({ ...good, pubkey: good.pubkey.toUpperCase() }),
     () => frame({ ...good, id: undefined }),
-    () => frame(quickFinalize({ kind: 24134, tags: [['p', key]], content: 'x', created_at: now() }, stranger, strangerPubkey)),
+    () =>
+      frame(
+        quickFinalize({ kind: 24134, tags: [['p', key]], content: 'x', created_at: now() }, stranger, strangerPubkey),
+      ),
     // Signatures and ids that are not the event's own.
     (i) => frame({ ...good, sig: flipped(good.sig, i) }),
     (i) => frame({ ...good, id: flipped(good.id, i) }),
@@ -84,7 +97,14 @@ function malices(bound: RpcClient, key: string): Malice[] {
     () => frame(signed('AAAA?iv=AAAA')),
     (i) => frame(signed(`${randomBytes(16 * (i % 9)).toString('base64')}?iv=${randomBytes(16).toString('base64')}`)),
     (i) => frame(signed(flipped(good.content, i))),
-    () => frame(quickFinalize({ kind: 24133, tags: [['p', key]], content: 'garbage', created_at: now() }, stranger, strangerPubkey)),
+    () =>
+      frame(
+        quickFinalize(
+          { kind: 24133, tags: [['p', key]], content: 'garbage', created_at: now() },
+          stranger,
+          strangerPubkey,
+        ),
+      ),
     () => frame(signed(good.content, { created_at: now() - 30 * 86_400 })),
     // Messages that are no request, and requests that cannot be carried out.
     () => body('null'),

@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 
 /** Opens a sealed key as docs/KEYSTORE.md describes it, with none of the daemon's code. */
-export function openKeyFile(keystore: string, name: string, passphrase: string): { privateKey: Uint8Array; unsealingKey: Uint8Array } {
+export function openKeyFile(
+  keystore: string,
+  name: string,
+  passphrase: string,
+): { privateKey: Uint8Array; unsealingKey: Uint8Array } {
   const read = (file: string) => JSON.parse(readFileSync(join(keystore, file), 'utf8'));
   const files = readdirSync(keystore).filter((file) => /^[0-9a-f]{64}\.json$/.test(file));
   const sealed = files.map(read).find((key) => key.name === name);

@@ -32,7 +32,14 @@ export function textNeedle(name: string, text: string): Needle {
     forms: [
       { form: 'text', bytes: Buffer.from(text) },
       { form: 'UTF-16', bytes: Buffer.from(text, 'utf16le') },
-      { form: 'base64', bytes: Buffer.from(Buffer.from(text).toString('base64').replace(/.{2}=*$/, '')) },
+      {
+        form: 'base64',
+        bytes: Buffer.from(
+          Buffer.from(text)
+            .toString('base64')
+            .replace(/.{2}=*$/, ''),
+        ),
+      },
     ],
   };
 }

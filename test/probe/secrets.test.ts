@@ -89,7 +89,11 @@ test('keys are created, imported, unlocked and used', async () => {
   needles.push(keyNeedle('conversation key', nip44.getConversationKey(client, getPublicKey(imported))));
   needles.push(textNeedle('plaintext', plaintext));
   const demo = readFileSync(join(daemon.data, 'passphrase'), 'utf8').trim();
-  for (const [name, passphrase] of [['made', passphrases.made], ['imported', passphrases.imported], ['demo', demo]] as const) {
+  for (const [name, passphrase] of [
+    ['made', passphrases.made],
+    ['imported', passphrases.imported],
+    ['demo', demo],
+  ] as const) {
     needles.push(textNeedle(`passphrase of ${name}`, passphrase));
     const { privateKey, unsealingKey } = openKeyFile(join(daemon.data, 'keystore'), name, passphrase);
     (name === 'demo' ? needles : lockedKeys).push(keyNeedle(`private key of ${name}`, privateKey));

@@ -8,7 +8,8 @@ type Listener = (...args: unknown[]) => void;
 function contents(value: unknown, out: Buffer[] = [], seen = new Set<unknown>()): Buffer[] {
   if (typeof value === 'string') out.push(Buffer.from(value), Buffer.from('\n'));
   else if (ArrayBuffer.isView(value)) out.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
-  else if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) out.push(Buffer.from(value as ArrayBuffer));
+  else if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer)
+    out.push(Buffer.from(value as ArrayBuffer));
   else if (typeof value === 'object' && value !== null && !seen.has(value)) {
     seen.add(value);
     for (const [key, item] of Object.entries(value)) {

@@ -2,8 +2,8 @@
 import NDK, { NDKEvent, NDKNip46Signer, NDKPrivateKeySigner, NDKUser } from '@nostr-dev-kit/ndk';
 import OldNDK, {
   NDKEvent as OldEvent,
-  NDKNip46Signer as OldSigner,
   NDKPrivateKeySigner as OldLocalSigner,
+  NDKNip46Signer as OldSigner,
   NDKUser as OldUser,
 } from 'ndk-2.8.1';
 import { generateSecretKey, nip19 } from 'nostr-tools';

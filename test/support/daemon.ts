@@ -60,7 +60,16 @@ export class TestDaemon {
   async start(): Promise<this> {
     const ready = join(this.data, 'quickstart.json');
     rmSync(ready, { force: true });
-    const args = ['start', '--quickstart', '--data', this.data, '--port', this.#ports.relay, '--http-port', this.#ports.http];
+    const args = [
+      'start',
+      '--quickstart',
+      '--data',
+      this.data,
+      '--port',
+      this.#ports.relay,
+      '--http-port',
+      this.#ports.http,
+    ];
     const child = spawn(process.execPath, [this.#options.entry ?? ENTRY, ...args, ...(this.#options.args ?? [])], {
       env: { PATH: process.env.PATH ?? '', HOME: this.data, ...this.#options.env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

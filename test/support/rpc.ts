@@ -93,7 +93,11 @@ export class RpcClient {
     return new Promise((resolve) => this.#waiting.set(id, resolve));
   }
 
-  async call(method: string, params: unknown[] = [], options: { id?: string; timeoutMs?: number } = {}): Promise<RpcResponse> {
+  async call(
+    method: string,
+    params: unknown[] = [],
+    options: { id?: string; timeoutMs?: number } = {},
+  ): Promise<RpcResponse> {
     const { response } = this.send(method, params, options);
     const timeout = Promise.withResolvers<never>();
     const timer = setTimeout(() => timeout.reject(new Error(`${method}: no answer`)), options.timeoutMs ?? 10_000);

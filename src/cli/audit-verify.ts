@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { wipe } from '../actor/protocol.ts';
+import { readConfigFile } from '../admin/config-file.ts';
+import { type Head, headText } from '../admin/heads.ts';
+import type { Installation } from '../config/installation.ts';
+import { readConfig } from '../config.ts';
+import { loadCurve } from '../curve/load.ts';
+import { bytesToHex, hexToBytes } from '../nip46/hex.ts';
+import { type ChainReport, verifyChain } from '../policy/verify.ts';
+import { whichInstallation } from './admin-access.ts';
+import { show } from './output.ts';
+import { EXIT, Refusal } from './refusal.ts';
+
+interface AuditOptions {
+  data?: string;
+  config?: string;
+  head?: string;
+  json?: boolean;
+}
+
+/** `redoubt audit verify` @throws Refusal */
+export async function verifyAudit(options: AuditOptions): Promise<void> {
+  const installation = whichInstallation(options, process.env, process.cwd());
+  const { database, daemonPubkey } = await readInstallation(installation);
+  if (!existsSync(database))
+    throw new Refusal(`there is no database at ${database}: the daemon makes it when it starts`);
+  const head = options.head === undefined ? null : await lastHead(options.head, daemonPubkey);
+  const report = check(database, head);
+  const { ok, rows, head: last, unchained, cut, wrong } = report;
+  show(
+    { data: { ok, rows, head: last, unchained, cut, wrong }, text: reportText(report, head !== null) },
+    options.json,
+  );
+  if (!ok) process.exitCode = EXIT.failed;
+}
+
+async function readInstallation({
+  configPath,
+  data,
+}: Installation): Promise<{ database: string; daemonPubkey: string }> {
+  const file = readConfigFile(configPath);
+  if (!file.ok) throw new Refusal(file.refusal, EXIT.configuration);
+  const curve = await loadCurve();
+  try {
+    const key = curve.openKey(file.adminKey);
+    const daemonPubkey = bytesToHex(key.publicKey);
+    key.wipe();
+    const sources = { file: file.config, env: process.env, flags: {}, data, cwd: process.cwd(), memory: totalmem() };
+    const read = readConfig(sources);
+    if (!read.ok) throw new Refusal(read.refusal, EXIT.configuration);
+    return { database: read.config.database, daemonPubkey };
+  } finally {
+    wipe(file.adminKey);
+  }
+}
+
+/** The newest head in a file of signed ones. */
+async function lastHead(path: string, daemonPubkey: string): Promise<Head> {
+  let lines: string[];
+  try {
+    lines = readFileSync(path, 'utf8').trim().split('\n');
+  } catch (error) {
+    throw new Refusal(`the heads file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const head = parseHead(lines.at(-1) ?? '');
+  if (head === null) throw new Refusal(`the last line of ${path} is no signed head: give a copy of audit-heads.jsonl`);
+  const curve = await loadCurve();
+  const digest = createHash('sha256').update(headText(head)).digest();
+  if (head.pubkey !== daemonPubkey || !curve.verify(hexToBytes(head.sig), digest, hexToBytes(head.pubkey))) {
+    throw new Refusal(`the last head in ${path} was not signed by this daemon: it proves nothing about this log`);
+  }
+  return head;
+}
+
+function parseHead(line: string): (Head & { pubkey: string; sig: string }) | null {
+  try {
+    const head = JSON.parse(line);
+    const numbers = [head.seq, head.cut, head.at].every((value) => Number.isSafeInteger(value));
+    const texts = [
+      /^[0-9a-f]{64}$/.test(head.hash),
+      /^[0-9a-f]{64}$/.test(head.pubkey),
+      /^[0-9a-f]{128}$/.test(head.sig),
+    ];
+    return numbers && texts.every(Boolean) ? head : null;
+  } catch {
+    return null;
+  }
+}
+
+function check(database: string, head: Head | null): ChainReport {
+  try {
+    return verifyChain(database, head);
+  } catch (error) {
+    const code = (error as { code?: unknown }).code;
+    if (typeof code !== 'string') throw error;
+    throw new Refusal(`the database ${database} cannot be read (${code})`);
+  }
+}
+
+function reportText({ ok, rows, head, unchained, wrong }: ChainReport, againstHead: boolean): string {
+  const older = unchained === 0 ? '' : `; ${unchained} rows have no hash (they are older than the chain)`;
+  if (!ok) return `audit log BROKEN at row ${wrong?.seq ?? '?'}: ${wrong?.line ?? 'unknown how'}${older}`;
+  const last = head === null ? 'it is empty' : `its head is row ${head.seq}, ${head.hash}`;
+  const kept = againstHead ? '; it agrees with the kept head' : '';
+  return `audit log intact: ${rows} rows, ${last}${kept}${older}`;
+}
