@@ -23,6 +23,10 @@ export interface Result {
   machine: string;
   node: string;
   rows: Row[];
+  /** How it was measured, and which targets were met; a sentence each. */
+  notes?: string[];
+  /** Every single measurement. */
+  runs?: Row[];
 }
 
 export function spread(values: readonly number[]): Spread {
@@ -69,7 +73,7 @@ function digits(value: number): string {
 }
 
 /** Prints the table and writes `bench/results/<name>.json`. */
-export function publish(name: string, what: string, rows: Row[]): void {
+export function publish(name: string, what: string, rows: Row[], more: Pick<Result, 'notes' | 'runs'> = {}): void {
   const cpu = cpus();
   const result: Result = {
     name,
@@ -78,9 +82,11 @@ export function publish(name: string, what: string, rows: Row[]): void {
     machine: `${cpu.length} x ${cpu[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
     node: process.version,
     rows,
+    ...more,
   };
   console.log(`\n${what}\n${result.machine}, Node ${result.node}; median (min-max)\n`);
   console.log(table(rows));
+  for (const note of more.notes ?? []) console.log(`\n${note}`);
   mkdirSync(RESULTS, { recursive: true });
   const path = join(RESULTS, `${name}.json`);
   writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);

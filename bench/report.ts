@@ -21,8 +21,8 @@ const results = globSync('*.json', { cwd: RESULTS })
   .sort()
   .map((file) => JSON.parse(readFileSync(join(RESULTS, file), 'utf8')) as Result);
 const sections = results.map(
-  ({ name, what, machine, node, date, rows }) =>
-    `## ${name}\n\n${what}.\n\n${table(rows)}\n\n${machine}, Node ${node}, ${date}.\n`,
+  ({ name, what, machine, node, date, rows, notes = [] }) =>
+    `## ${name}\n\n${what}. Again: \`npm run bench -- ${name}\`\n\n${table(rows)}\n\n${list(notes)}${machine}, Node ${node}, ${date}.\n`,
 );
 if (results.length === 0) {
   console.error('no results yet: npm run bench -- <name>');
@@ -30,4 +30,8 @@ if (results.length === 0) {
 } else {
   writeFileSync(DOCUMENT, `${INTRODUCTION}\n${sections.join('\n')}`);
   console.log(`written to ${DOCUMENT}`);
+}
+
+function list(notes: string[]): string {
+  return notes.length === 0 ? '' : `${notes.map((note) => `- ${note}`).join('\n')}\n\n`;
 }

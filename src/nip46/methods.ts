@@ -40,7 +40,8 @@ export interface Call {
 type Method = (office: Office, call: Call) => Promise<Answer>;
 
 const HEX_KEY = /^[0-9a-f]{64}$/;
-const decoder = new TextDecoder('utf-8', { fatal: true });
+/** A byte order mark at the beginning is part of the text. */
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The methods by name; what is not here is `unknown method`. */
 export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([

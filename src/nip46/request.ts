@@ -68,7 +68,8 @@ export function looksLikeRpc(text: string): boolean {
   if (!text.includes('"id"') && !text.includes('\\u')) return false;
   let message: unknown;
   try {
-    message = JSON.parse(text);
+    // Whoever reads a message as UTF-8 may take a byte order mark off it first; `Envelope` does.
+    message = JSON.parse(text.replace(/^\ufeff/, ''));
   } catch {
     return false;
   }

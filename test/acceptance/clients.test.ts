@@ -3,12 +3,12 @@
 import { generateSecretKey, getPublicKey, verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ClientLibrary, libraries, newClientKey, type SignerClient } from '../support/clients.ts';
+import { libraries, newClientKey, openClient, type SignerClient } from '../support/clients.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { openAdmin, parseBunkerUrl } from '../support/rpc.ts';
 
 const daemon = new TestDaemon();
-const paired: { library: ClientLibrary; url: string; clientKey: string }[] = [];
+const paired: { library: string; url: string; clientKey: string }[] = [];
 
 test.before(async () => {
   await daemon.start();
@@ -49,10 +49,10 @@ async function useEverything(client: SignerClient, pubkey: string): Promise<void
 }
 
 for (const library of libraries) {
-  test(`${library.name} pairs, signs, encrypts and pings`, async () => {
+  test(`${library} pairs, signs, encrypts and pings`, async () => {
     const url = paired.length === 0 ? daemon.quickstart.bunker_url : await freshBunkerUrl();
     const clientKey = newClientKey();
-    const client = await library.open(url, clientKey);
+    const client = await openClient(library, url, clientKey);
     await client.connect();
     await useEverything(client, parseBunkerUrl(url).pubkey);
     await client.close();
@@ -65,16 +65,16 @@ test('after kill -9 and a start the same clients sign at once, without connectin
   await daemon.kill();
   await daemon.start();
   for (const { library, url, clientKey } of paired) {
-    const client = await library.open(url, clientKey);
+    const client = await openClient(library, url, clientKey);
     const event = await client.sign(1, 'still paired');
-    assert.ok(verifyEvent(event), library.name);
+    assert.ok(verifyEvent(event), library);
     await client.close();
   }
 });
 
 test('a token redeemed before the kill stays redeemed', async () => {
   for (const { library, url } of paired) {
-    const thief = await library.open(url, newClientKey());
+    const thief = await openClient(library, url, newClientKey());
     const refused = await thief.connect().then(
       () => 'accepted',
       (error) => String(error),

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Decision } from '../../src/policy/protocol.ts';
+import { verifyChain } from '../../src/policy/verify.ts';
 import { fresh, hex, movableClock, Rig, said } from './rig.ts';
 
 const client = hex('client');
@@ -105,6 +106,9 @@ test("one request's fault is no other's", async () => {
   const ids = ['1', '2', 'poison', '4'];
   const answers = await Promise.all(ids.map((requestId) => rig.decide({ requestId }).then(said, () => 'failed')));
   assert.equal(answers, ['ok', 'ok', 'failed', 'ok']);
+  // Nothing of the attempt that was taken back is left in the chain or in the count of rows.
+  assert.equal(verifyChain(rig.path).wrong, null);
+  assert.is((await rig.admin.ask('status', null)).auditRows, rig.audit().length);
   await rig.end();
 });
 

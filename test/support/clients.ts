@@ -1,14 +1,7 @@
-/** Client libraries that no one here wrote, behind one face, so that the same session can be played with each. */
-import NDK, { NDKEvent, NDKNip46Signer, NDKPrivateKeySigner, NDKUser } from '@nostr-dev-kit/ndk';
-import OldNDK, {
-  NDKEvent as OldEvent,
-  NDKPrivateKeySigner as OldLocalSigner,
-  NDKNip46Signer as OldSigner,
-  NDKUser as OldUser,
-} from 'ndk-2.8.1';
-import { generateSecretKey, nip19 } from 'nostr-tools';
-import { BunkerSigner, parseBunkerInput } from 'nostr-tools/nip46';
-import { parseBunkerUrl } from './rpc.ts';
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { generateSecretKey } from 'nostr-tools';
 
 export interface SignedEvent {
   id: string;
@@ -20,6 +13,7 @@ export interface SignedEvent {
   sig: string;
 }
 
+/** What a NIP-46 client can do, whichever library it is made with. */
 export interface SignerClient {
   /** Pairs with the token in the bunker URL. */
   connect(): Promise<void>;
@@ -31,120 +25,55 @@ export interface SignerClient {
   close(): Promise<void>;
 }
 
-export interface ClientLibrary {
-  name: string;
-  /** @param clientKey hex; the same key again is the same client, without a new connect */
-  open(bunkerUrl: string, clientKey: string): Promise<SignerClient>;
-}
+/** The libraries of test/support/client-libraries.ts, in its order. */
+export const libraries = [
+  "nostr-tools' BunkerSigner",
+  "NDK 3.0.3's NDKNip46Signer",
+  "NDK 2.8.1's NDKNip46Signer (NIP-04)",
+];
 
-const now = () => Math.floor(Date.now() / 1000);
-const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
+const CHILD = fileURLToPath(new URL('client.ts', import.meta.url));
+
+/**
+ * A client in a process of its own, as clients are: some libraries keep timers that nothing ends but the process.
+ * @param clientKey hex; the same key again is the same client, which needs no second connect
+ */
+export async function openClient(library: string, bunkerUrl: string, clientKey: string): Promise<SignerClient> {
+  const child = fork(CHILD, [String(libraries.indexOf(library)), bunkerUrl, clientKey], { stdio: 'ignore' });
+  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  let next = 1;
+  child.on('message', ({ id, value, error }: { id: number; value?: unknown; error?: string }) => {
+    const one = waiting.get(id);
+    waiting.delete(id);
+    if (error === undefined) one?.resolve(value);
+    else one?.reject(new Error(error));
+  });
+  child.on('exit', () => {
+    for (const one of waiting.values()) one.reject(new Error('the client ended'));
+  });
+  const call = <T>(method: string, ...args: unknown[]): Promise<T> =>
+    new Promise((resolve, reject) => {
+      waiting.set(next, { resolve: resolve as (value: unknown) => void, reject });
+      child.send({ id: next++, method, args });
+    });
+  await call('open');
+  return {
+    connect: () => call('connect'),
+    getPublicKey: () => call('getPublicKey'),
+    sign: (kind, content) => call('sign', kind, content),
+    encrypt: (...args) => call('encrypt', ...args),
+    decrypt: (...args) => call('decrypt', ...args),
+    ping: () => call('ping'),
+    close: () => end(child),
+  };
+}
 
 export function newClientKey(): string {
   return Buffer.from(generateSecretKey()).toString('hex');
 }
 
-const nostrTools: ClientLibrary = {
-  name: "nostr-tools' BunkerSigner",
-  async open(bunkerUrl, clientKey) {
-    const pointer = await parseBunkerInput(bunkerUrl);
-    if (pointer === null) throw new Error('nostr-tools does not understand the bunker URL');
-    const signer = BunkerSigner.fromBunker(bytes(clientKey), pointer);
-    return {
-      connect: () => signer.connect(),
-      getPublicKey: () => signer.getPublicKey(),
-      sign: (kind, content) => signer.signEvent({ kind, content, tags: [['t', 'test']], created_at: now() }),
-      encrypt: (scheme, pubkey, text) =>
-        scheme === 'nip44' ? signer.nip44Encrypt(pubkey, text) : signer.nip04Encrypt(pubkey, text),
-      decrypt: (scheme, pubkey, text) =>
-        scheme === 'nip44' ? signer.nip44Decrypt(pubkey, text) : signer.nip04Decrypt(pubkey, text),
-      ping: () => signer.ping(),
-      close: () => signer.close(),
-    };
-  },
-};
-
-const ndk3: ClientLibrary = {
-  name: "NDK 3.0.3's NDKNip46Signer",
-  async open(bunkerUrl, clientKey) {
-    const { relays, pubkey: bunker } = parseBunkerUrl(bunkerUrl);
-    const ndk = new NDK({ explicitRelayUrls: relays });
-    await ndk.connect(2_000);
-    const signer = NDKNip46Signer.bunker(ndk, bunkerUrl, new NDKPrivateKeySigner(clientKey));
-    await (signer as unknown as { startListening(): Promise<void> }).startListening();
-    return {
-      connect: async () => void (await signer.blockUntilReady()),
-      getPublicKey: () => signer.getPublicKey(),
-      sign: async (kind, content) => {
-        const pubkey = await signer.getPublicKey();
-        const event = new NDKEvent(ndk, { kind, content, tags: [['t', 'test']], created_at: now(), pubkey });
-        event.sig = await signer.sign(event.rawEvent() as never);
-        event.id = event.getEventHash();
-        return event.rawEvent() as SignedEvent;
-      },
-      encrypt: (scheme, pubkey, text) => signer.encrypt(new NDKUser({ pubkey }), text, scheme),
-      decrypt: (scheme, pubkey, text) => signer.decrypt(new NDKUser({ pubkey }), text, scheme),
-      ping: () => rpcCall(signer.rpc, bunker, 'ping', []).then((result) => expectPong(result)),
-      close: async () => {
-        signer.stop();
-        for (const relay of ndk.pool.relays.values()) relay.disconnect();
-      },
-    };
-  },
-};
-
-const ndk2: ClientLibrary = {
-  name: "NDK 2.8.1's NDKNip46Signer (NIP-04)",
-  async open(bunkerUrl, clientKey) {
-    const { relays, secret, pubkey: bunker } = parseBunkerUrl(bunkerUrl);
-    const ndk = new OldNDK({ explicitRelayUrls: relays });
-    await ndk.connect(2_000);
-    const signer = new OldSigner(ndk, `${nip19.npubEncode(bunker)}#${secret}`, new OldLocalSigner(clientKey));
-    await (signer as unknown as { startListening(): Promise<void> }).startListening();
-    return {
-      connect: async () => void (await signer.blockUntilReady()),
-      getPublicKey: () => rpcCall(signer.rpc, bunker, 'get_public_key', []),
-      sign: async (kind, content) => {
-        const pubkey = (await signer.user()).pubkey;
-        const event = new OldEvent(ndk, { kind, content, tags: [['t', 'test']], created_at: now(), pubkey });
-        event.sig = await signer.sign(event.rawEvent() as never);
-        event.id = event.getEventHash();
-        return event.rawEvent() as SignedEvent;
-      },
-      // This release knows NIP-04 only; what it lacks goes through its own RPC class.
-      encrypt: (scheme, pubkey, text) =>
-        scheme === 'nip04'
-          ? signer.encrypt(new OldUser({ pubkey }), text)
-          : rpcCall(signer.rpc, bunker, 'nip44_encrypt', [pubkey, text]),
-      decrypt: (scheme, pubkey, text) =>
-        scheme === 'nip04'
-          ? signer.decrypt(new OldUser({ pubkey }), text)
-          : rpcCall(signer.rpc, bunker, 'nip44_decrypt', [pubkey, text]),
-      ping: () => rpcCall(signer.rpc, bunker, 'ping', []).then((result) => expectPong(result)),
-      close: async () => {
-        for (const relay of ndk.pool.relays.values()) relay.disconnect();
-      },
-    };
-  },
-};
-
-export const libraries: ClientLibrary[] = [nostrTools, ndk3, ndk2];
-
-/** NDKNostrRpc of either release: its promise never settles, the answer comes to the callback. */
-interface Rpc {
-  // biome-ignore lint/suspicious/noExplicitAny: the two releases differ in what they say of the callback
-  sendRequest(remote: string, method: string, params: string[], kind: number, done: (response: any) => void): unknown;
-}
-
-function rpcCall(rpc: Rpc, remote: string, method: string, params: string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    rpc.sendRequest(remote, method, params, 24133, (response: { result: string; error?: string }) => {
-      if (response.error) reject(new Error(response.error));
-      else resolve(response.result);
-    });
-  });
-}
-
-function expectPong(result: string): void {
-  if (result !== 'pong') throw new Error(`ping was answered with ${result}`);
+async function end(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
 }

@@ -26,6 +26,8 @@ export interface StartOptions {
   entry?: string;
   env?: Record<string, string>;
   args?: string[];
+  /** The data folder, where it is not to be a new one; who made it removes it. */
+  data?: string;
 }
 
 /** One installation: it may be started, ended and started again; ports stay what they were the first time. */
@@ -39,7 +41,7 @@ export class TestDaemon {
 
   constructor(options: StartOptions = {}) {
     this.#options = options;
-    this.data = mkdtempSync(join(tmpdir(), 'redoubt-test-'));
+    this.data = options.data ?? mkdtempSync(join(tmpdir(), 'redoubt-test-'));
   }
 
   get pid(): number {
@@ -104,6 +106,7 @@ export class TestDaemon {
   /** Ends it if it runs, and removes its folder. */
   async remove(): Promise<void> {
     await this.#end('SIGKILL');
+    if (this.#options.data !== undefined) return;
     rmSync(this.data, { recursive: true, force: true });
   }
 

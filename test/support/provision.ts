@@ -1,7 +1,9 @@
 /** What an operator does over the admin RPC before a client can sign. */
-import type { RpcClient } from './rpc.ts';
+import { generateSecretKey } from 'nostr-tools';
+import type { Quickstart } from './daemon.ts';
+import { parseBunkerUrl, RpcClient } from './rpc.ts';
 
-interface Rule {
+export interface Rule {
   method: string;
   kind?: number | string;
   use_count?: number;
@@ -24,4 +26,22 @@ export interface IssuedToken {
 export async function issueToken(admin: RpcClient, key: string, policyId: number): Promise<IssuedToken> {
   const params = { key, client_name: 'test', policy_id: policyId };
   return JSON.parse(await admin.result('issue_token', [JSON.stringify(params)])) as IssuedToken;
+}
+
+export interface Paired {
+  client: RpcClient;
+  policy: number;
+  token: IssuedToken;
+  /** Of the token. */
+  secret: string;
+}
+
+/** A client of its own, connected to a key under a policy of its own with these rules. */
+export async function pair(admin: RpcClient, { relay }: Quickstart, rules: Rule[], key = 'demo'): Promise<Paired> {
+  const policy = await createPolicy(admin, `policy ${crypto.randomUUID()}`, rules);
+  const token = await issueToken(admin, key, policy);
+  const { pubkey, secret } = parseBunkerUrl(token.bunker_url);
+  const client = await new RpcClient(generateSecretKey(), pubkey).open(relay);
+  await client.result('connect', [pubkey, secret]);
+  return { client, policy, token, secret };
 }

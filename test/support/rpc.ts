@@ -1,8 +1,9 @@
 /** A NIP-46 and admin RPC client made of public libraries and a plain socket: it shares no code with the daemon. */
 import { randomBytes } from 'node:crypto';
-import { getPublicKey, nip44 } from 'nostr-tools';
+import { getPublicKey, nip04, nip44 } from 'nostr-tools';
 import { decode } from 'nostr-tools/nip19';
 import { WebSocket } from 'ws';
+import type { SignedEvent } from './clients.ts';
 import { quickFinalize } from './sign.ts';
 
 export interface RpcResponse {
@@ -11,9 +12,27 @@ export interface RpcResponse {
   error?: string;
 }
 
+export type Encryption = 'nip44' | 'nip04';
+
+export interface RequestOptions {
+  id?: string;
+  /** In place of the JSON-RPC text. */
+  body?: string;
+  createdAt?: number;
+  encryption?: Encryption;
+}
+
+/** A response as the relay delivered it. */
+export interface Delivery {
+  event: SignedEvent;
+  encryption: Encryption;
+  /** The decrypted JSON-RPC text. */
+  text: string;
+}
+
 interface Sent {
   /** The event that carried the request. */
-  event: { id: string };
+  event: SignedEvent;
   response: Promise<RpcResponse>;
 }
 
@@ -27,8 +46,11 @@ export class RpcClient {
   readonly #waiting = new Map<string, (response: RpcResponse) => void>();
   /** Every response, in order of arrival. */
   readonly received: RpcResponse[] = [];
+  /** The events that carried them. */
+  readonly deliveries: Delivery[] = [];
   /** OK messages of the relay. */
   readonly oks: [string, boolean, string][] = [];
+  readonly #judged = new Map<string, (verdict: { ok: boolean; reason: string }) => void>();
   socket!: WebSocket;
   /** Ids differ between instances: the same admin, id and parameters within ten minutes would be a retry. */
   readonly #session = randomBytes(4).toString('hex');
@@ -53,8 +75,8 @@ export class RpcClient {
     socket.on('message', (data) => {
       const message = JSON.parse(String(data)) as [string, ...unknown[]];
       if (message[0] === 'EOSE') ready.resolve();
-      if (message[0] === 'OK') this.oks.push(message.slice(1) as [string, boolean, string]);
-      if (message[0] === 'EVENT') this.#receive(message[2] as { pubkey: string; content: string });
+      if (message[0] === 'OK') this.#ok(message.slice(1) as [string, boolean, string]);
+      if (message[0] === 'EVENT') this.#receive(message[2] as SignedEvent);
     });
     await ready.promise;
     return this;
@@ -64,10 +86,14 @@ export class RpcClient {
     this.socket.close();
   }
 
-  /** A signed request event; `overrides` go into the template, `body` replaces the JSON-RPC text. */
-  request(method: string, params: unknown[], options: { id?: string; body?: string; createdAt?: number } = {}) {
+  /** A signed request event. */
+  request(method: string, params: unknown[], options: RequestOptions = {}): { id: string; event: SignedEvent } {
     const id = options.id ?? `${this.#session}-${this.#next++}`;
-    const content = nip44.encrypt(options.body ?? JSON.stringify({ id, method, params }), this.#conversation);
+    const text = options.body ?? JSON.stringify({ id, method, params });
+    const content =
+      options.encryption === 'nip04'
+        ? nip04.encrypt(this.secretKey, this.remote, text)
+        : nip44.encrypt(text, this.#conversation);
     const template = {
       kind: this.#kind,
       tags: [['p', this.remote]],
@@ -81,7 +107,14 @@ export class RpcClient {
     this.socket.send(JSON.stringify(['EVENT', event]));
   }
 
-  send(method: string, params: unknown[], options: { id?: string; createdAt?: number } = {}): Sent {
+  /** Sends an event and waits for what the relay says of it. */
+  submit(event: { id: string }): Promise<{ ok: boolean; reason: string }> {
+    const judged = new Promise<{ ok: boolean; reason: string }>((resolve) => this.#judged.set(event.id, resolve));
+    this.sendEvent(event);
+    return judged;
+  }
+
+  send(method: string, params: unknown[], options: RequestOptions = {}): Sent {
     const { id, event } = this.request(method, params, options);
     const response = this.next(id);
     this.sendEvent(event);
@@ -111,10 +144,23 @@ export class RpcClient {
     return response.result;
   }
 
-  #receive(event: { pubkey: string; content: string }): void {
+  #ok(message: [string, boolean, string]): void {
+    this.oks.push(message);
+    const [id, ok, reason] = message;
+    this.#judged.get(id)?.({ ok, reason });
+    this.#judged.delete(id);
+  }
+
+  #receive(event: SignedEvent): void {
     if (event.pubkey !== this.remote) return;
-    const response = JSON.parse(nip44.decrypt(event.content, this.#conversation)) as RpcResponse;
+    const encryption = event.content.includes('?iv=') ? 'nip04' : 'nip44';
+    const text =
+      encryption === 'nip04'
+        ? nip04.decrypt(this.secretKey, this.remote, event.content)
+        : nip44.decrypt(event.content, this.#conversation);
+    const response = JSON.parse(text) as RpcResponse;
     this.received.push(response);
+    this.deliveries.push({ event, encryption, text });
     this.#waiting.get(response.id)?.(response);
     this.#waiting.delete(response.id);
   }

@@ -1,0 +1,62 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { getPublicKey } from 'nostr-tools';
+import { RpcClient } from '../../test/support/rpc.ts';
+import type { BoundClient } from '../load/protocol.ts';
+import { newSecretKey, type RunningSigner } from './signer.ts';
+
+const PING_MS = 500;
+const PINGS = 20;
+
+/** NDK's NDKNip46Backend, which allows everything and records nothing, over a relay in a process of its own. */
+export async function startNdk(keys: number): Promise<RunningSigner> {
+  const relayProcess = fork(join(import.meta.dirname, 'relay.ts'));
+  const relay = (await said(relayProcess)) as string;
+  const secretKeys = Array.from({ length: keys }, newSecretKey);
+  const backend = fork(join(import.meta.dirname, 'ndk-backend.ts'));
+  backend.send({ relay, secretKeys });
+  await said(backend);
+  const clients = secretKeys.map((secretKey) => ({
+    secretKey: newSecretKey(),
+    remote: getPublicKey(bytes(secretKey)),
+  }));
+  for (const client of clients) await answers(client, relay);
+  const close = async () => {
+    backend.kill();
+    relayProcess.kill();
+  };
+  return { pid: backend.pid!, relay, clients, close };
+}
+
+/** Its start() returns before the relay has its subscription: pings are sent until one is answered. */
+async function answers({ secretKey, remote }: BoundClient, relay: string): Promise<void> {
+  const client = await new RpcClient(bytes(secretKey), remote).open(relay);
+  try {
+    for (let i = 0; i < PINGS; i++) {
+      const answer = await client.call('ping', [], { timeoutMs: PING_MS }).catch(() => null);
+      if (answer?.result === 'pong') return;
+    }
+    throw new Error('the NDK backend does not answer');
+  } finally {
+    client.close();
+  }
+}
+
+async function said(child: ChildProcess): Promise<unknown> {
+  const ended = new AbortController();
+  const dead = once(child, 'exit', { signal: ended.signal }).then(() => {
+    throw new Error('a process of the NDK backend ended');
+  });
+  dead.catch(() => {});
+  try {
+    const [message] = await Promise.race([once(child, 'message', { signal: ended.signal }), dead]);
+    return message;
+  } finally {
+    ended.abort();
+  }
+}
+
+function bytes(hex: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(hex, 'hex'));
+}

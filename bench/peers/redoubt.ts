@@ -1,0 +1,46 @@
+import { TestDaemon } from '../../test/support/daemon.ts';
+import { createPolicy, issueToken } from '../../test/support/provision.ts';
+import { openAdmin, parseBunkerUrl, RpcClient } from '../../test/support/rpc.ts';
+import type { BoundClient } from '../load/protocol.ts';
+import { newSecretKey, type RunningSigner } from './signer.ts';
+
+/** Limits that would answer for the signer when one client asks as fast as it can. Everything else is as it comes. */
+const LIMITS = {
+  REDOUBT_LIMITS_CLIENT_RATE: '1000000',
+  REDOUBT_LIMITS_CLIENT_BURST: '1000000',
+  REDOUBT_LIMITS_STRANGERS_PER_KEY: '1000',
+  REDOUBT_LIMITS_STRANGERS_TOTAL: '10000',
+};
+
+/** The built daemon with its embedded relay and its durable audit log, and so many keys that each have a thread. */
+export async function startRedoubt(keys: number, { curve }: { curve: string }): Promise<RunningSigner> {
+  const daemon = new TestDaemon({
+    env: {
+      ...LIMITS,
+      REDOUBT_CURVE: curve,
+      REDOUBT_MAX_ACTIVE_KEYS: String(keys + 1),
+      // Only what making the keys costs, which is not measured.
+      REDOUBT_KEYSTORE_LOG_N: '14',
+    },
+  });
+  await daemon.start();
+  const { relay, daemon_pubkey } = daemon.quickstart;
+  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  const policy = await createPolicy(admin, 'bench', [{ method: 'sign_event', kind: 'all' }]);
+  const clients: BoundClient[] = [];
+  for (let i = 0; i < keys; i++) {
+    await admin.result('create_new_key', [`bench-${i}`, 'a passphrase of the benchmark']);
+    clients.push(await pair((await issueToken(admin, `bench-${i}`, policy)).bunker_url));
+  }
+  admin.close();
+  return { pid: daemon.pid, relay, clients, close: () => daemon.remove() };
+}
+
+async function pair(bunkerUrl: string): Promise<BoundClient> {
+  const { pubkey: remote, relays, secret } = parseBunkerUrl(bunkerUrl);
+  const secretKey = newSecretKey();
+  const client = await new RpcClient(Uint8Array.from(Buffer.from(secretKey, 'hex')), remote).open(relays[0]!);
+  await client.result('connect', [remote, secret]);
+  client.close();
+  return { secretKey, remote };
+}

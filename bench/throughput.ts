@@ -1,0 +1,185 @@
+/**
+ * sign_event at several numbers of keys with 8 requests in flight on each: Redoubt (the built daemon, its embedded
+ * relay in its own process, durable audit on) against another signer, in turn (A B A B).
+ *
+ *   npm run bench -- throughput [--keys 1,10,100] [--cold 10] [--rounds 5] [--requests N] [--peer ndk] [--curve wasm]
+ *
+ * `warm`: the signer has answered some thousand requests before. `cold`: it was just started, and has answered one
+ * request with each key. CPU is user and system time of the signer's process with all its threads; for Redoubt
+ * the relay is in it. A wrong or missing answer fails the run.
+ */
+import { loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { idle } from './load/cpu.ts';
+import { Generator } from './load/generator.ts';
+import type { Measured } from './load/protocol.ts';
+import { inTurn, publish, type Row, ratio, type Spread, shown, spread } from './measure.ts';
+import { startNdk } from './peers/ndk.ts';
+import { startRedoubt } from './peers/redoubt.ts';
+import type { RunningSigner } from './peers/signer.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    keys: { type: 'string', default: '1,10,100' },
+    cold: { type: 'string', default: '10' },
+    rounds: { type: 'string', default: '5' },
+    requests: { type: 'string' },
+    'cold-requests': { type: 'string', default: '300' },
+    peer: { type: 'string', default: 'ndk' },
+    curve: { type: 'string', default: 'wasm' },
+  },
+});
+
+interface Subject {
+  name: string;
+  start(keys: number): Promise<RunningSigner>;
+  /** How many requests before the clock starts, and while it runs. */
+  warmUp(keys: number): number;
+  sample(keys: number): number;
+}
+
+const PEERS: { [name: string]: Subject } = {
+  ndk: {
+    name: 'NDKNip46Backend 3.0.3',
+    start: startNdk,
+    // A request takes it some 15 ms: less of them do, on one thread that has long been compiled.
+    warmUp: () => 300,
+    sample: (keys) => Math.max(200, IN_FLIGHT * keys),
+  },
+};
+const IN_FLIGHT = 8;
+/** At least so many times the peer's requests per CPU second. */
+const TARGET = 6;
+const FINAL_TARGET = { warm: 12, cold: 10 };
+
+const peer = PEERS[options.peer];
+if (peer === undefined) throw new Error(`--peer ${options.peer}: known are ${Object.keys(PEERS).join(', ')}`);
+const redoubt: Subject = {
+  name: `Redoubt, ${options.curve}`,
+  start: (keys) => startRedoubt(keys, { curve: options.curve }),
+  // Every key's thread has its own compiler to warm up.
+  warmUp: (keys) => Math.min(10_000, Math.max(3_000, 1_000 * keys)),
+  sample: () => Number(options.requests ?? 2_000),
+};
+const subjects = [redoubt, peer];
+const rounds = Number(options.rounds);
+const loadBefore = loadavg()[0]!;
+const rows: Row[] = [];
+const runs: Row[] = [];
+const verdicts: string[] = [];
+
+for (const keys of numbers(options.keys)) record('warm', keys, await warm(keys));
+for (const keys of numbers(options.cold)) record('cold', keys, await cold(keys));
+publish('throughput', `sign_event, ${IN_FLIGHT} in flight on each key, against ${peer.name}`, rows, {
+  notes: notes(),
+  runs,
+});
+
+async function warm(keys: number): Promise<Measured[][]> {
+  const opened = [];
+  try {
+    for (const subject of subjects) {
+      const signer = await subject.start(keys);
+      const load = await Generator.start(signer);
+      opened.push({ subject, signer, load });
+      await load.run({ requests: subject.warmUp(keys), inFlight: IN_FLIGHT, check: false });
+    }
+    return await inTurn(opened, rounds, async ({ subject, signer, load }) => {
+      await idle(signer.pid);
+      const measured = await load.run({ requests: subject.sample(keys), inFlight: IN_FLIGHT, check: true });
+      return said('warm', keys, subject, measured);
+    });
+  } finally {
+    for (const { load } of opened) load.close();
+    await Promise.all(opened.map(({ signer }) => signer.close()));
+  }
+}
+
+/** A process is cold once: each sample has one of its own. */
+function cold(keys: number): Promise<Measured[][]> {
+  return inTurn(subjects, rounds, async (subject) => {
+    const signer = await subject.start(keys);
+    const load = await Generator.start(signer);
+    try {
+      await load.run({ requests: keys, inFlight: 1, check: false });
+      await idle(signer.pid);
+      const requests = Number(options['cold-requests']);
+      return said('cold', keys, subject, await load.run({ requests, inFlight: IN_FLIGHT, check: true }));
+    } finally {
+      load.close();
+      await signer.close();
+    }
+  });
+}
+
+/** One line for each run as it ends. */
+function said(run: string, keys: number, { name }: Subject, measured: Measured): Measured {
+  const { requests, wall, cpu, latency } = measured;
+  const row: Row = {
+    run,
+    keys,
+    signer: name,
+    requests,
+    'wall s': wall / 1000,
+    'requests/s': perSecond(wall, requests),
+    'CPU ms a request': cpu / requests,
+    'requests a CPU s': perSecond(cpu, requests),
+    'p50 ms': latency.p50,
+    'p95 ms': latency.p95,
+    'p99 ms': latency.p99,
+    'max ms': latency.max,
+  };
+  runs.push(row);
+  console.error(
+    Object.entries(row)
+      .map(([column, value]) => `${column} ${shown(value)}`)
+      .join(', '),
+  );
+  return measured;
+}
+
+function record(run: 'warm' | 'cold', keys: number, samples: Measured[][]): void {
+  const perCpuSecond = samples.map((of) => of.map(({ cpu, requests }) => perSecond(cpu, requests)));
+  for (const [i, { name }] of subjects.entries()) {
+    const of = (figure: (sample: Measured) => number) => spread(samples[i]!.map(figure));
+    rows.push({
+      run,
+      keys,
+      signer: name,
+      requests: samples[i]![0]!.requests,
+      'requests/s': of(({ wall, requests }) => perSecond(wall, requests)),
+      'CPU ms a request': of(({ cpu, requests }) => cpu / requests),
+      'requests a CPU s': spread(perCpuSecond[i]!),
+      'times the peer': ratio(perCpuSecond[i]!, perCpuSecond[1]!),
+      'p50 ms': of(({ latency }) => latency.p50),
+      'p95 ms': of(({ latency }) => latency.p95),
+      'p99 ms': of(({ latency }) => latency.p99),
+      'max ms': of(({ latency }) => latency.max),
+    });
+  }
+  verdicts.push(verdict(run, keys, ratio(perCpuSecond[0]!, perCpuSecond[1]!)));
+}
+
+function verdict(run: 'warm' | 'cold', keys: number, times: Spread): string {
+  const met = (target: number) => `at least ${target} x: ${times.median >= target ? 'met' : 'missed'}`;
+  return `Requests per CPU second, ${run}, ${keys === 1 ? '1 key' : `${keys} keys`}: ${shown(times)} x the peer's. Target ${met(TARGET)}; final target with wasm ${met(FINAL_TARGET[run])}.`;
+}
+
+function notes(): string[] {
+  return [
+    'Load generator, signer and, for the peer, its relay are processes of their own on the same cores: requests per second of wall time say as much about the generator as about the signer. CPU time is the signer process alone.',
+    "Redoubt's process holds its relay, verifies every request, decides by its rules and makes each audit row durable; the peer allows everything, records nothing, and its relay's time is not counted.",
+    'Redoubt runs with its limits raised for one client and for strangers (`REDOUBT_LIMITS_*`), and with a thread for each key (`REDOUBT_MAX_ACTIVE_KEYS`); all else is the default.',
+    `Warm: after ${redoubt.warmUp(1)} requests (1 key) or ${redoubt.warmUp(100)} (10 keys and more), the peer after ${peer!.warmUp(1)}. Cold: both just started, each key has answered one request, and what starting left to do is done.`,
+    `Load average of the machine when it began: ${loadBefore.toFixed(1)}.`,
+    ...verdicts,
+  ];
+}
+
+function perSecond(ms: number, requests: number): number {
+  return (requests / ms) * 1000;
+}
+
+function numbers(list: string): number[] {
+  return list.split(',').filter(Boolean).map(Number);
+}
