@@ -3,8 +3,8 @@ import { workerData } from 'node:worker_threads';
 import type { Curve } from '../src/curve/curve.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import type { CurveName } from '../src/key/protocol.ts';
-import { eventId, parseEvent } from '../src/nip46/event.ts';
-import { hexToBytes } from '../src/nip46/hex.ts';
+import { parseEvent } from '../src/nip46/event.ts';
+import { isGenuine } from '../src/nip46/signed.ts';
 
 let curve: Promise<Curve> | undefined;
 
@@ -12,8 +12,6 @@ let curve: Promise<Curve> | undefined;
 export default async function verify(raw: string): Promise<boolean> {
   const event = parseEvent(raw);
   if (event === null) return false;
-  const id = eventId(event.pubkey, event.created_at, event.kind, event.tags, event.content);
-  if (id !== event.id) return false;
   curve ??= loadCurve((workerData as { curve?: CurveName } | null)?.curve);
-  return (await curve).verify(hexToBytes(event.sig), hexToBytes(id), hexToBytes(event.pubkey));
+  return isGenuine(await curve, event);
 }

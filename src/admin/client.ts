@@ -3,8 +3,9 @@ import { type Secret, wipe } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
 import type { Random } from '../curve/random.ts';
 import { Conversations } from '../nip46/conversations.ts';
-import { eventId, parseEvent, signedEventJson } from '../nip46/event.ts';
-import { bytesToHex, hexToBytes } from '../nip46/hex.ts';
+import { parseEvent } from '../nip46/event.ts';
+import { bytesToHex } from '../nip46/hex.ts';
+import { type SignedEvent, signAddressed } from '../nip46/signed.ts';
 import { ClientSocket } from './client-socket.ts';
 import { encodeRequest, type Param } from './encode-request.ts';
 import { npubEncode } from './npub.ts';
@@ -83,7 +84,7 @@ export class AdminClient {
         timeoutMs,
       );
       this.#waiting.set(id, { method, resolve, timer, event: event.id, open: this.#sockets.length });
-      for (const socket of this.#sockets) socket.publish(event.json);
+      for (const socket of this.#sockets) socket.publish(event.raw);
       if (this.#sockets.length === 0) this.#end(id, closed());
     });
   }
@@ -112,15 +113,11 @@ export class AdminClient {
     return null;
   }
 
-  #event(plaintext: Secret): { id: string; json: string } {
+  #event(plaintext: Secret): SignedEvent {
     const { daemonPubkey, clock } = this.#options;
     const content = this.#conversations.with(daemonPubkey).nip44.encrypt(plaintext);
-    const tags = [['p', daemonPubkey]];
-    const createdAt = unixNow(clock);
-    const id = eventId(this.#pubkey, createdAt, ADMIN_KIND, tags, content);
-    const sig = bytesToHex(this.#key.sign(hexToBytes(id)));
-    const event = { id, pubkey: this.#pubkey, created_at: createdAt, kind: ADMIN_KIND, tags, content, sig };
-    return { id, json: signedEventJson(event) };
+    const to = daemonPubkey;
+    return signAddressed(this.#key, { kind: ADMIN_KIND, to, content, createdAt: unixNow(clock) });
   }
 
   /** Whoever could encrypt to us under the daemon's conversation key is the daemon: NIP-44 authenticates. */

@@ -1,5 +1,6 @@
 import { type Clock, unixNow } from '../actor/clock.ts';
 import { ActorError, asSecret, type Body, type Secret, wipe } from '../actor/protocol.ts';
+import { encryptionOf } from '../nip46/conversations.ts';
 import type { NostrEvent } from '../nip46/event.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import { type Answer, answerText } from './answer.ts';
@@ -11,7 +12,7 @@ import type { Method, Prepared } from './methods/method.ts';
 import { type AdminRequest, readRequest, requestFingerprint, wipeRequest } from './params.ts';
 import type { MainToAdmin } from './protocol.ts';
 import { Strangers } from './strangers.ts';
-import { encryptionOf, type Transport } from './transport.ts';
+import type { Transport } from './transport.ts';
 
 const NOT_AN_ADMIN = 'You are not designated to administrate this bunker';
 /** Requests in work or waiting at once; an admin who sends more is told so. */
@@ -175,7 +176,7 @@ export class Requests {
   }
 
   #reply(event: NostrEvent, request: AdminRequest, answer: Answer): void {
-    const text = answerText(request.id, request.method, answer, encryptionOf(event));
+    const text = answerText(request.id, request.method, answer, encryptionOf(event.content));
     this.#desk.main.tell('publish', { event: this.#transport.seal(event, text) });
   }
 

@@ -2,9 +2,10 @@ import { type Clock, unixNow } from '../actor/clock.ts';
 import type { Secret } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
 import type { Random } from '../curve/random.ts';
-import { Conversations } from '../nip46/conversations.ts';
-import { eventId, type NostrEvent, parseEvent, signedEventJson } from '../nip46/event.ts';
-import { bytesToHex, hexToBytes } from '../nip46/hex.ts';
+import { Conversations, encryptionOf } from '../nip46/conversations.ts';
+import { type NostrEvent, parseEvent } from '../nip46/event.ts';
+import { bytesToHex } from '../nip46/hex.ts';
+import { isGenuine, signAddressed } from '../nip46/signed.ts';
 
 const NOSTR_CONNECT = 24133;
 /** Kinds of admin events: the admin RPC's own, and NIP-46's, which some clients use for it. */
@@ -51,18 +52,13 @@ export class Transport {
 
   /** Whether id and signature are the event's own (NIP-01). */
   verify(event: NostrEvent): boolean {
-    const id = eventId(event.pubkey, event.created_at, event.kind, event.tags, event.content);
-    if (id !== event.id) return false;
-    return this.#curve.verify(hexToBytes(event.sig), hexToBytes(id), hexToBytes(event.pubkey));
+    return isGenuine(this.#curve, event);
   }
 
   /** The plaintext of a verified event, for the caller to wipe; null when it cannot be had. */
   decrypt(event: NostrEvent, limits: TransportLimits): Secret | null {
     try {
-      const peer = this.#conversations.with(event.pubkey);
-      return encryptionOf(event) === 'nip04'
-        ? peer.decryptNip04(event.content, limits.maxContent)
-        : peer.nip44.decrypt(event.content, limits.maxContent);
+      return this.#conversations.with(event.pubkey).open(event.content, limits.maxContent);
     } catch {
       return null;
     }
@@ -70,8 +66,7 @@ export class Transport {
 
   /** The event that answers `request`, as JSON: of its kind, and encrypted as it was. */
   seal(request: NostrEvent, text: string): string {
-    const peer = this.#conversations.with(request.pubkey);
-    const content = encryptionOf(request) === 'nip04' ? peer.encryptNip04(text) : peer.nip44.encrypt(text);
+    const content = this.#conversations.with(request.pubkey).seal(text, encryptionOf(request.content));
     return this.#sign(request.kind, request.pubkey, content);
   }
 
@@ -87,15 +82,6 @@ export class Transport {
   }
 
   #sign(kind: number, to: string, content: string): string {
-    const tags = [['p', to]];
-    const createdAt = unixNow(this.#clock);
-    const id = eventId(this.pubkey, createdAt, kind, tags, content);
-    const sig = bytesToHex(this.#key.sign(hexToBytes(id)));
-    return signedEventJson({ id, pubkey: this.pubkey, created_at: createdAt, kind, tags, content, sig });
+    return signAddressed(this.#key, { kind, to, content, createdAt: unixNow(this.#clock) }).raw;
   }
-}
-
-/** NIP-04 contents carry their iv; NIP-44 payloads are plain base64. */
-export function encryptionOf(event: NostrEvent): 'nip44' | 'nip04' {
-  return event.content.includes('?iv=') ? 'nip04' : 'nip44';
 }

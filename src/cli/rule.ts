@@ -1,5 +1,5 @@
-import { RULE_METHODS } from '../admin/rule-methods.ts';
 import { nearest } from '../config/nearest.ts';
+import { RULE_METHODS } from '../policy/rule-methods.ts';
 import { EXIT, Refusal } from './refusal.ts';
 
 /** A rule as `create_new_policy` takes it. */

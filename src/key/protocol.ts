@@ -3,6 +3,9 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
 import type { LogLine } from '../policy/protocol.ts';
 
+/** A signed event on its way to the relays. */
+export type SignedResponse = { id: string; createdAt: number; raw: string };
+
 export type CurveName = 'native' | 'wasm' | 'noble';
 
 /** How an event ended, for metrics; `dropped:*` were not answered. */
@@ -43,14 +46,6 @@ export type KeyLimits = {
  * binding of this client; whatever is not a `connect` is answered only if the policy actor knows one.
  */
 export type Lane = 'normal' | 'overflow' | 'stranger';
-
-export type SignedResponse = {
-  /** The event as JSON. */
-  raw: string;
-  id: string;
-  /** s */
-  createdAt: number;
-};
 
 export type MainToKey = MainProtocol<{
   /** Makes this blank thread the actor of one key; answered when it can sign. Ports: vault (Unsealing), policy. */

@@ -4,6 +4,13 @@ import { hexToBytes } from './hex.ts';
 import * as nip04 from './nip04.ts';
 import { Conversation } from './nip44.ts';
 
+export type Encryption = 'nip44' | 'nip04';
+
+/** NIP-04 contents carry their iv; NIP-44 payloads are plain base64. */
+export function encryptionOf(content: string): Encryption {
+  return content.includes('?iv=') ? 'nip04' : 'nip44';
+}
+
 /** What one key and one other key can say to each other in secret; both NIP-44 and NIP-04 grow from one ECDH. */
 export class Peer {
   readonly #sharedX: Secret;
@@ -16,6 +23,18 @@ export class Peer {
   get nip44(): Conversation {
     this.#nip44 ??= new Conversation(this.#sharedX);
     return this.#nip44;
+  }
+
+  /** Opens the content of an event, in whichever of the two encryptions it is. @throws CipherError */
+  open(content: string, maxBytes: number): Secret {
+    return encryptionOf(content) === 'nip04'
+      ? this.decryptNip04(content, maxBytes)
+      : this.nip44.decrypt(content, maxBytes);
+  }
+
+  /** Content for an event that answers one in this encryption. */
+  seal(text: string, encryption: Encryption): string {
+    return encryption === 'nip04' ? this.encryptNip04(text) : this.nip44.encrypt(text);
   }
 
   encryptNip04(plaintext: string, iv?: Uint8Array): string {

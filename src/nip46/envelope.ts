@@ -3,10 +3,11 @@ import type { Clock } from '../actor/clock.ts';
 import { unixNow } from '../actor/clock.ts';
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
-import type { Outcome, SignedResponse } from '../key/protocol.ts';
-import { Conversations } from './conversations.ts';
-import { eventId, type NostrEvent, parseEvent, signedEventJson } from './event.ts';
-import { bytesToHex, hexToBytes } from './hex.ts';
+import type { Outcome } from '../key/protocol.ts';
+import { Conversations, type Encryption, encryptionOf } from './conversations.ts';
+import { type NostrEvent, parseEvent } from './event.ts';
+import { bytesToHex } from './hex.ts';
+import { isGenuine, type SignedEvent, signAddressed } from './signed.ts';
 
 export const REQUEST_KIND = 24133;
 
@@ -14,7 +15,7 @@ export const REQUEST_KIND = 24133;
 export interface Opened {
   event: NostrEvent;
   /** Responses use what the request used, never anything else. */
-  encryption: 'nip44' | 'nip04';
+  encryption: Encryption;
   /** The JSON-RPC message. */
   text: string;
   /** Keyed hash of client, request id and body. */
@@ -24,7 +25,7 @@ export interface Opened {
 /** Whom a response goes to, and how. */
 export interface Addressee {
   event: { pubkey: string };
-  encryption: 'nip44' | 'nip04';
+  encryption: Encryption;
 }
 
 export interface EnvelopeLimits {
@@ -67,25 +68,17 @@ export class Envelope {
     return event;
   }
 
-  /** Whether id and signature are the event's own (NIP-01). */
   verify(event: NostrEvent): boolean {
-    const id = eventId(event.pubkey, event.created_at, event.kind, event.tags, event.content);
-    if (id !== event.id) return false;
-    return this.#curve.verify(hexToBytes(event.sig), hexToBytes(id), hexToBytes(event.pubkey));
+    return isGenuine(this.#curve, event);
   }
 
   /** Decrypts a verified event; an outcome when it cannot be. */
   open(event: NostrEvent): Opened | Outcome {
-    const encryption = event.content.includes('?iv=') ? 'nip04' : 'nip44';
     let bytes: Secret | null = null;
     try {
-      const peer = this.conversations.with(event.pubkey);
-      bytes =
-        encryption === 'nip04'
-          ? peer.decryptNip04(event.content, this.#limits.maxContent)
-          : peer.nip44.decrypt(event.content, this.#limits.maxContent);
+      bytes = this.conversations.with(event.pubkey).open(event.content, this.#limits.maxContent);
       const body = createHmac('sha256', this.#replayKey).update(event.pubkey).update(bytes).digest('hex');
-      return { event, encryption, text: decoder.decode(bytes), body };
+      return { event, encryption: encryptionOf(event.content), text: decoder.decode(bytes), body };
     } catch {
       return 'dropped: undecryptable';
     } finally {
@@ -94,16 +87,11 @@ export class Envelope {
   }
 
   /** The response event for an opened request; `created_at` is now, since clients subscribe with `since: now`. */
-  seal(opened: Addressee, text: string): SignedResponse {
+  seal(opened: Addressee, text: string): SignedEvent {
     // Looked up anew: the peer may have been evicted, and overwritten, while the request waited for its decision.
-    const peer = this.conversations.with(opened.event.pubkey);
-    const content = opened.encryption === 'nip04' ? peer.encryptNip04(text) : peer.nip44.encrypt(text);
-    const createdAt = unixNow(this.#clock);
-    const tags = [['p', opened.event.pubkey]];
-    const id = eventId(this.pubkey, createdAt, REQUEST_KIND, tags, content);
-    const sig = bytesToHex(this.#key.sign(hexToBytes(id)));
-    const event = { id, pubkey: this.pubkey, created_at: createdAt, kind: REQUEST_KIND, tags, content, sig };
-    return { raw: signedEventJson(event), id, createdAt };
+    const to = opened.event.pubkey;
+    const content = this.conversations.with(to).seal(text, opened.encryption);
+    return signAddressed(this.#key, { kind: REQUEST_KIND, to, content, createdAt: unixNow(this.#clock) });
   }
 
   wipe(): void {

@@ -5,12 +5,12 @@ import { type Secret, wipe } from '../actor/protocol.ts';
 import type { PrivateKey } from '../curve/curve.ts';
 import type { PolicyDoor } from '../key/policy-door.ts';
 import type { Outcome } from '../key/protocol.ts';
-import type { Asked, BoundMethod, DecideRequest, Decision } from '../policy/protocol.ts';
+import type { Asked, BoundMethod, DecideRequest, Decision, GrantedMethod } from '../policy/protocol.ts';
 import type { Conversations, Peer } from './conversations.ts';
 import { checkTemplate, signedEventJson } from './event.ts';
 import { bytesToHex, hexToBytes } from './hex.ts';
 import { looksLikeRpc, type Request } from './request.ts';
-import type { Responses } from './responses.ts';
+import type { Given, Responses } from './responses.ts';
 
 /** How a request ended: a result, an error that the client reads, or silence. */
 export type Answer =
@@ -114,27 +114,16 @@ function cipher(
   nonceBytes: number,
   encrypt: (peer: Peer, text: string, nonce: Uint8Array) => string,
 ): Method {
-  return async (office, { request, asked }) => {
-    const [pubkey = '', text = ''] = request.params;
-    if (peerOf(office, pubkey) === null) return badPeer();
-    const given = office.responses.get(asked.body, office.clock.mono());
-    const decision = await office.policy.decide({
-      ...question(asked, method),
-      peer: pubkey,
-      recheck: given !== undefined,
-    });
-    if (!decision.ok) return refused(decision);
-    if (late(office, asked)) return expired();
-
+  return withPeer(method, (office, { pubkey, text, given }, keep) => {
     const nonce = given?.nonce ?? randomBytes(nonceBytes);
     try {
       const ciphertext = encrypt(office.conversations.with(pubkey), text, nonce);
-      office.responses.set(asked.body, { nonce }, office.clock.mono());
+      keep({ nonce });
       return allowed(ciphertext);
     } catch {
-      return { outcome: 'invalid', error: `invalid params: this text cannot be encrypted (empty or too long)` };
+      return { outcome: 'invalid', error: 'invalid params: this text cannot be encrypted (empty or too long)' };
     }
-  };
+  });
 }
 
 /** `*_decrypt` [pubkey, ciphertext] -> text; never a message of the RPC itself (docs/POLICY.md, before any rule). */
@@ -142,30 +131,42 @@ function decipher(
   method: 'nip44_decrypt' | 'nip04_decrypt',
   decrypt: (peer: Peer, payload: string, maxBytes: number) => Secret,
 ): Method {
-  return async (office, { request, asked }) => {
-    const [pubkey = '', payload = ''] = request.params;
-    if (peerOf(office, pubkey) === null) return badPeer();
-    const given = office.responses.get(asked.body, office.clock.mono());
-    const decision = await office.policy.decide({
-      ...question(asked, method),
-      peer: pubkey,
-      recheck: given !== undefined,
-    });
-    if (!decision.ok) return refused(decision);
-    if (late(office, asked)) return expired();
-
+  return withPeer(method, (office, { pubkey, text: payload }, keep) => {
     let bytes: Secret | undefined;
     try {
       bytes = decrypt(office.conversations.with(pubkey), payload, office.limits.maxContent);
       const text = decoder.decode(bytes);
       if (looksLikeRpc(text)) return { outcome: 'denied', error: 'not authorized' };
-      office.responses.set(asked.body, {}, office.clock.mono());
+      keep({});
       return allowed(text);
     } catch {
       return { outcome: 'invalid', error: `invalid params: this ciphertext cannot be decrypted with ${method}` };
     } finally {
       wipe(bytes);
     }
+  });
+}
+
+/** The way to a cipher: the other key is one, the policy allows it, it is not too late. */
+function withPeer(
+  method: Exclude<GrantedMethod, 'sign_event'>,
+  work: (
+    office: Office,
+    what: { pubkey: string; text: string; given: Given | undefined },
+    keep: (given: Given) => void,
+  ) => Answer,
+): Method {
+  return async (office, { request, asked }) => {
+    const [pubkey = '', text = ''] = request.params;
+    if (!isPeer(office, pubkey)) {
+      return { outcome: 'invalid', error: 'invalid params: parameter 1 is not a public key (64 hex digits)' };
+    }
+    const given = office.responses.get(asked.body, office.clock.mono());
+    const recheck = given !== undefined;
+    const decision = await office.policy.decide({ ...question(asked, method), peer: pubkey, recheck });
+    if (!decision.ok) return refused(decision);
+    if (late(office, asked)) return expired();
+    return work(office, { pubkey, text, given }, (kept) => office.responses.set(asked.body, kept, office.clock.mono()));
   };
 }
 
@@ -173,18 +174,15 @@ function question(asked: Asked, method: DecideRequest['method']): DecideRequest 
   return { ...asked, method, kind: null, eventId: null, peer: null, recheck: false };
 }
 
-/** Only to see whether there is such a peer: across an await it may be evicted, and is looked up anew. */
-function peerOf(office: Office, pubkey: string): Peer | null {
-  if (!HEX_KEY.test(pubkey)) return null;
+/** Across an await the peer may be evicted, so that it is looked up anew where it is used. */
+function isPeer(office: Office, pubkey: string): boolean {
+  if (!HEX_KEY.test(pubkey)) return false;
   try {
-    return office.conversations.with(pubkey);
+    office.conversations.with(pubkey);
+    return true;
   } catch {
-    return null;
+    return false;
   }
-}
-
-function badPeer(): Answer {
-  return { outcome: 'invalid', error: 'invalid params: parameter 1 is not a public key (64 hex digits)' };
 }
 
 function late(office: Office, asked: Asked): boolean {

@@ -33,11 +33,13 @@ export class HandledIds {
     const turns = Math.min(PARTS + 1, Math.floor((now - this.#began) / this.#partMs));
     for (let i = 0; i < turns; i++) this.#turn(turns > PARTS ? now : this.#began + this.#partMs);
     if (this.#parts[0]!.size >= this.#maxPerPart) this.#turn(now);
-    this.#parts[0]!.add(id);
+    this.#parts[0]!.add(prefix(id));
   }
 
   has(id: string): boolean {
-    return this.#parts.some((part) => part.has(id));
+    const wanted = prefix(id);
+    for (const part of this.#parts) if (part.has(wanted)) return true;
+    return false;
   }
 
   get size(): number {
@@ -71,18 +73,17 @@ class Part {
     return this.#words.byteLength;
   }
 
-  has(id: string): boolean {
+  has([a, b, c]: Prefix): boolean {
     const words = this.#words;
-    const [a, b, c] = prefix(id);
     for (let at = this.#slot(words, a, b); ; at = (at + WORDS) % words.length) {
       if (words[at] === a && words[at + 1] === b && words[at + 2] === c) return (a | b | c) !== 0;
       if (words[at] === 0 && words[at + 1] === 0 && words[at + 2] === 0) return false;
     }
   }
 
-  add(id: string): void {
-    const [a, b, c] = prefix(id);
-    if ((a | b | c) === 0 || this.has(id)) return;
+  add(wanted: Prefix): void {
+    const [a, b, c] = wanted;
+    if ((a | b | c) === 0 || this.has(wanted)) return;
     if ((this.size + 1) * WORDS > this.#words.length * 0.75) this.#grow();
     this.#put(this.#words, a, b, c);
     this.size++;
@@ -113,7 +114,10 @@ class Part {
   }
 }
 
-function prefix(id: string): [number, number, number] {
+/** The first 96 bits of an id. */
+type Prefix = readonly [number, number, number];
+
+function prefix(id: string): Prefix {
   return [
     Number.parseInt(id.slice(0, 8), 16) >>> 0,
     Number.parseInt(id.slice(8, 16), 16) >>> 0,

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { NewRule, RuleRow } from '../../policy/protocol.ts';
-import { RULE_METHODS } from '../rule-methods.ts';
+import { RULE_METHODS } from '../../policy/rule-methods.ts';
 import { count, date, json, name, page, text } from './fields.ts';
 import { method } from './method.ts';
 import { iso, rowsAnswer } from './rows.ts';

@@ -2,21 +2,8 @@ import type { Clock } from '../../actor/clock.ts';
 import { Policy, type PolicyEntity, PolicyRule } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { NewRule, Outcome, PolicyRow } from '../protocol.ts';
+import { RULE_METHODS } from '../rule-methods.ts';
 
-/** Methods that a rule may name: those that need one, and nsecbunkerd's two that stand for both ciphers. */
-const METHODS = new Set([
-  'sign_event',
-  'nip44_encrypt',
-  'nip44_decrypt',
-  'nip04_encrypt',
-  'nip04_decrypt',
-  'encrypt',
-  'decrypt',
-  // These need no rule, but nsecbunkerd's web interface writes one.
-  'connect',
-  'get_public_key',
-  'ping',
-]);
 const LAST_KIND = 65_535;
 
 type Checked = { ok: true; rule: NewRule } | { ok: false; refusal: string };
@@ -56,7 +43,8 @@ export async function createPolicy(
 
 function checkRule(rule: NewRule, place: number, now: number): Checked {
   const refuse = (what: string): Checked => ({ ok: false, refusal: `rule ${place}: ${what}` });
-  if (!METHODS.has(rule.method)) return refuse('its method is not one that a rule can grant');
+  if (!(RULE_METHODS as readonly string[]).includes(rule.method))
+    return refuse('its method is not one that a rule can grant');
   // nsecbunkerd's web interface leaves the kind of another rule there.
   const kind = rule.method === 'sign_event' && rule.kind !== '' ? rule.kind : null;
   if (kind !== null && kind !== 'all' && !isKind(kind))
