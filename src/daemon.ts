@@ -92,12 +92,13 @@ class Daemon {
   }
 
   async #start(): Promise<void> {
-    const { quickstart, allowEmptyDatabase } = this.#options;
+    const { quickstart, allowEmptyDatabase, migrate } = this.#options;
     const metrics = new Metrics();
     const signer = new Signer({
       configPath: this.#installation.configPath,
       quickstart: quickstart ? this.#installation.data : null,
       allowEmptyDatabase,
+      migrate,
       clock: systemClock,
       log: (line) => this.#log(line),
       metrics,

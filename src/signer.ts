@@ -30,6 +30,8 @@ export interface SignerOptions {
   /** The data folder of a quickstart. */
   quickstart: string | null;
   allowEmptyDatabase: boolean;
+  /** False: a database that needs a migration is refused. */
+  migrate: boolean;
   clock: Clock;
   log: (line: LogLine) => void;
   metrics: Metrics;
@@ -274,6 +276,7 @@ export class Signer {
       reserved: [...config.admins, this.#opened.daemonPubkey],
       keysInKeystore: this.#keysAtRest + this.#opened.config.keyNames.length,
       allowEmptyDatabase: this.#options.allowEmptyDatabase,
+      migrate: this.#options.migrate,
     };
   }
 

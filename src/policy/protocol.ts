@@ -179,6 +179,8 @@ export type PolicyOpenOptions = {
   /** The keystore holds keys: an empty or missing database must not be created in silence. */
   keysInKeystore: number;
   allowEmptyDatabase: boolean;
+  /** False: refuse a database that needs a migration. Left out: true. */
+  migrate?: boolean;
 };
 
 /** The main thread. */

@@ -21,6 +21,8 @@ export interface StoreOptions {
   databasePath: string;
   keysInKeystore: number;
   allowEmptyDatabase: boolean;
+  /** False: a file that is not up to date is refused, and not touched. Left out: true. */
+  migrate?: boolean;
 }
 
 export type Opened = { ok: true; store: Store } | { ok: false; refusal: string };
@@ -37,7 +39,7 @@ export async function openStore(options: StoreOptions): Promise<Opened> {
   const { path } = named;
   const found = inspectDatabase(path);
   if (!found.ok) return found;
-  const refusal = refuseEmpty(found, path, options);
+  const refusal = refusePending(found, path, options) ?? refuseEmpty(found, path, options);
   if (refusal !== null) return { ok: false, refusal };
   try {
     if (found.state === 'missing') createFile(path);
@@ -50,6 +52,15 @@ export async function openStore(options: StoreOptions): Promise<Opened> {
     if (typeof code !== 'string') throw error;
     return { ok: false, refusal: `the database ${path} cannot be opened (${code}): check its folder's owner and mode` };
   }
+}
+
+/** `--no-migrate`: an operator who wants to see what will happen to the file first. */
+function refusePending(found: Inspected & { ok: true }, path: string, options: StoreOptions): string | null {
+  if (options.migrate !== false) return null;
+  const applied = found.state === 'ours' ? found.applied.length : 0;
+  const pending = MIGRATION_NAMES.slice(applied);
+  if (pending.length === 0) return null;
+  return `the database ${path} needs ${pending.length} migrations (${pending.join(', ')}): start without --no-migrate`;
 }
 
 /** A wiped database is the one loss that cannot be repaired: clients hold pairings that only it knows. */

@@ -246,4 +246,18 @@ test('with keys in the keystore, a missing or empty database is not made in sile
   if (allowed.ok) await close(allowed.store);
 });
 
+test('--no-migrate refuses a file that is not up to date and does not touch it', async () => {
+  const path = join(folder(), 'nsecbunker.db');
+  const unwilling = () =>
+    openStore({ databasePath: path, keysInKeystore: 0, allowEmptyDatabase: false, migrate: false });
+  const refused = await unwilling();
+  assert.not(refused.ok);
+  assert.match(refused.ok ? '' : refused.refusal, 'needs 2 migrations');
+  assert.not(existsSync(path));
+  await close(await opened(path));
+  const fresh = await unwilling();
+  assert.ok(fresh.ok);
+  if (fresh.ok) await close(fresh.store);
+});
+
 test.run();

@@ -50,7 +50,8 @@ export class RpcClient {
   readonly deliveries: Delivery[] = [];
   /** OK messages of the relay. */
   readonly oks: [string, boolean, string][] = [];
-  readonly #judged = new Map<string, (verdict: { ok: boolean; reason: string }) => void>();
+  /** Who waits for them, by the event's id; relays answer in order. */
+  readonly #judged = new Map<string, ((verdict: { ok: boolean; reason: string }) => void)[]>();
   socket!: WebSocket;
   /** Ids differ between instances: the same admin, id and parameters within ten minutes would be a retry. */
   readonly #session = randomBytes(4).toString('hex');
@@ -109,9 +110,10 @@ export class RpcClient {
 
   /** Sends an event and waits for what the relay says of it. */
   submit(event: { id: string }): Promise<{ ok: boolean; reason: string }> {
-    const judged = new Promise<{ ok: boolean; reason: string }>((resolve) => this.#judged.set(event.id, resolve));
+    const { promise, resolve } = Promise.withResolvers<{ ok: boolean; reason: string }>();
+    this.#judged.set(event.id, [...(this.#judged.get(event.id) ?? []), resolve]);
     this.sendEvent(event);
-    return judged;
+    return promise;
   }
 
   send(method: string, params: unknown[], options: RequestOptions = {}): Sent {
@@ -147,8 +149,7 @@ export class RpcClient {
   #ok(message: [string, boolean, string]): void {
     this.oks.push(message);
     const [id, ok, reason] = message;
-    this.#judged.get(id)?.({ ok, reason });
-    this.#judged.delete(id);
+    this.#judged.get(id)?.shift()?.({ ok, reason });
   }
 
   #receive(event: SignedEvent): void {
