@@ -13,7 +13,9 @@ import { type Paired, pair } from '../support/provision.ts';
 import { openAdmin, RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
-const daemon = new TestDaemon();
+const daemon = new TestDaemon({
+  env: { REDOUBT_LIMITS_STRANGERS_PER_KEY: '1000', REDOUBT_LIMITS_STRANGERS_TOTAL: '1000' },
+});
 let admin: RpcClient;
 
 test.before(async () => {
