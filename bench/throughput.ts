@@ -43,8 +43,8 @@ const PEERS: { [name: string]: Subject } = {
     name: 'NDKNip46Backend 3.0.3',
     start: startNdk,
     // A request takes it some 15 ms: less of them do, on one thread that has long been compiled.
-    warmUp: () => 300,
-    sample: (keys) => Math.max(200, IN_FLIGHT * keys),
+    warmUp: () => 200,
+    sample: (keys) => Math.max(160, IN_FLIGHT * keys),
   },
 };
 const IN_FLIGHT = 8;

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { systemClock } from './actor/clock.ts';
 import { findInstallation, type Installation } from './config/installation.ts';
@@ -48,6 +48,11 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   if (!found.ok) return refuse(found.refusal, CONFIGURATION);
   const installation = found.value;
   if (options.quickstart) mkdirSync(installation.data, { recursive: true, mode: 0o700 });
+  else if (!existsSync(installation.configPath)) {
+    // Said before the lock is taken: its folder may be missing too.
+    const missing = 'there is no such configuration file: name one with --config, or try "redoubt start --quickstart"';
+    return refuse(`${installation.configPath}: ${missing}`, CONFIGURATION);
+  }
   const lock = takeLock(installation.data);
   if (!lock.ok) return refuse(lock.refusal, FAILED);
   try {

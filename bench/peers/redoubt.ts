@@ -12,6 +12,9 @@ const LIMITS = {
   REDOUBT_LIMITS_STRANGERS_TOTAL: '10000',
 };
 
+/** Keys that are made at the same time. */
+const AT_ONCE = 5;
+
 /** The built daemon with its embedded relay and its durable audit log, and so many keys that each have a thread. */
 export async function startRedoubt(keys: number, { curve }: { curve: string }): Promise<RunningSigner> {
   const daemon = new TestDaemon({
@@ -28,9 +31,13 @@ export async function startRedoubt(keys: number, { curve }: { curve: string }): 
   const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
   const policy = await createPolicy(admin, 'bench', [{ method: 'sign_event', kind: 'all' }]);
   const clients: BoundClient[] = [];
-  for (let i = 0; i < keys; i++) {
-    await admin.result('create_new_key', [`bench-${i}`, 'a passphrase of the benchmark']);
-    clients.push(await pair((await issueToken(admin, `bench-${i}`, policy)).bunker_url));
+  const names = Array.from({ length: keys }, (_, i) => `bench-${i}`);
+  while (names.length > 0) {
+    const some = names.splice(0, AT_ONCE).map(async (name) => {
+      await admin.result('create_new_key', [name, 'a passphrase of the benchmark']);
+      return pair((await issueToken(admin, name, policy)).bunker_url);
+    });
+    clients.push(...(await Promise.all(some)));
   }
   admin.close();
   return { pid: daemon.pid, relay, clients, close: () => daemon.remove() };

@@ -129,11 +129,12 @@ test('a file that stays locked is refused after two seconds, turns health red, a
   const rig = await rigged();
   const lock = rig.other();
   lock.exec('BEGIN IMMEDIATE');
+  const changing = rig.admin.ask('createKey', { name: 'late', pubkey: hex('late') });
   const answers = await Promise.all([rig.decide(), rig.decide(), rig.decide(ping)]);
   assert.equal(answers.map(said), ['audit log unavailable', 'audit log unavailable', 'ok']);
   const red = await rig.admin.ask('status', null);
   assert.equal([red.writable, red.failure], [false, 'another program holds the lock of the database']);
-  const change = await rig.admin.ask('createKey', { name: 'late', pubkey: hex('late') });
+  const change = await changing;
   assert.match(change.ok ? '' : change.refusal, /nothing was changed.*lock/);
   lock.exec('ROLLBACK');
   lock.close();

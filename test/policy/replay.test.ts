@@ -54,6 +54,25 @@ test('the same body in a new event is a retry: checked again, recorded, not coun
   await rig.end();
 });
 
+test('a retry does not lengthen the memory of its first try', async () => {
+  const clock = movableClock();
+  const rig = await Rig.open({}, clock);
+  await rig.makeKey();
+  await rig.pair(client, { method: 'sign_event', maxUsageCount: 10 });
+  const body = fresh();
+  const minutes = 60_000;
+  await rig.decide({ body });
+  clock.advance(15 * minutes);
+  await rig.decide({ body });
+  assert.is(used(rig), 1);
+  await rig.stop();
+  clock.advance(10 * minutes);
+  await rig.start();
+  await rig.decide({ body });
+  assert.is(used(rig), 2);
+  await rig.end();
+});
+
 test('two of one body in one batch are counted once', async () => {
   const rig = await rigged();
   const body = fresh();

@@ -15,7 +15,7 @@ import { verifyChain } from '../../src/policy/verify.ts';
 import { hex, movableClock } from '../policy/rig.ts';
 import { Naive, type NaiveRequest } from './policy-naive.ts';
 
-const SEQUENCES = Number(process.env.REDOUBT_SEQUENCES ?? 1000);
+const SEQUENCES = Number(process.env.REDOUBT_SEQUENCES ?? 600);
 const SEED = process.env.REDOUBT_SEED === undefined ? {} : { seed: Number(process.env.REDOUBT_SEED) };
 
 const NOT_IN_ALL = [22242, 62];

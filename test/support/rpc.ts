@@ -109,7 +109,7 @@ export class RpcClient {
   }
 
   /** Sends an event and waits for what the relay says of it. */
-  submit(event: { id: string }): Promise<{ ok: boolean; reason: string }> {
+  submit(event: SignedEvent): Promise<{ ok: boolean; reason: string }> {
     const { promise, resolve } = Promise.withResolvers<{ ok: boolean; reason: string }>();
     this.#judged.set(event.id, [...(this.#judged.get(event.id) ?? []), resolve]);
     this.sendEvent(event);
@@ -131,7 +131,7 @@ export class RpcClient {
   async call(
     method: string,
     params: unknown[] = [],
-    options: { id?: string; timeoutMs?: number } = {},
+    options: RequestOptions & { timeoutMs?: number } = {},
   ): Promise<RpcResponse> {
     const { response } = this.send(method, params, options);
     const timeout = Promise.withResolvers<never>();
