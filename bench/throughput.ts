@@ -11,7 +11,7 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { idle } from './load/cpu.ts';
-import { Generator } from './load/generator.ts';
+import { Load } from './load/load.ts';
 import type { Measured } from './load/protocol.ts';
 import { inTurn, publish, type Row, ratio, type Spread, shown, spread } from './measure.ts';
 import { startNdk } from './peers/ndk.ts';
@@ -76,40 +76,46 @@ publish('throughput', `sign_event, ${IN_FLIGHT} in flight on each key, against $
 });
 
 async function warm(keys: number): Promise<Measured[][]> {
-  const opened = [];
+  const opened: { subject: Subject; load: Load }[] = [];
   try {
     for (const subject of subjects) {
-      const signer = await subject.start(keys);
-      const load = await Generator.start(signer);
-      opened.push({ subject, signer, load });
+      const load = await start(subject, keys);
+      opened.push({ subject, load });
       await load.run({ requests: subject.warmUp(keys), inFlight: IN_FLIGHT, check: false });
     }
-    return await inTurn(opened, rounds, async ({ subject, signer, load }) => {
-      await idle(signer.pid);
+    return await inTurn(opened, rounds, async ({ subject, load }) => {
+      await idle(load.signerPid);
       const measured = await load.run({ requests: subject.sample(keys), inFlight: IN_FLIGHT, check: true });
       return said('warm', keys, subject, measured);
     });
   } finally {
-    for (const { load } of opened) load.close();
-    await Promise.all(opened.map(({ signer }) => signer.close()));
+    for (const { load } of opened) await load.close();
   }
 }
 
 /** A process is cold once: each sample has one of its own. */
 function cold(keys: number): Promise<Measured[][]> {
   return inTurn(subjects, rounds, async (subject) => {
-    const signer = await subject.start(keys);
-    const load = await Generator.start(signer);
+    const load = await start(subject, keys);
     try {
       await load.run({ requests: keys, inFlight: 1, check: false });
-      await idle(signer.pid);
+      await idle(load.signerPid);
       const requests = Number(options['cold-requests']);
       return said('cold', keys, subject, await load.run({ requests, inFlight: IN_FLIGHT, check: true }));
     } finally {
-      load.close();
-      await signer.close();
+      await load.close();
     }
   });
+}
+
+async function start(subject: Subject, keys: number): Promise<Load> {
+  const signer = await subject.start(keys);
+  try {
+    return await Load.start(signer);
+  } catch (error) {
+    await signer.close();
+    throw error;
+  }
 }
 
 /** One line for each run as it ends. */

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import type * as z from 'zod';
 import { databasePath } from '../prisma-compat/database-url.ts';
-import type { RedactedConfig } from './admin/protocol.ts';
 import { fromEnvironment, fromFile, fromFlags } from './config/layers.ts';
 import { optionAt } from './config/options.ts';
 import { schema } from './config/schema.ts';
+import type { ConfigSources } from './config/sources.ts';
 import { at, merge, type Tree } from './config/tree.ts';
 
 /** The options in force: paths are absolute, defaults are filled in. */
@@ -13,18 +13,6 @@ export type Config = Omit<z.output<typeof schema>, 'database' | 'maxActiveKeys' 
   maxActiveKeys: number;
   keystore: { dir: string; logN: number };
 };
-
-export interface ConfigSources {
-  file: Pick<RedactedConfig, 'adminPubkeys' | 'adminRelays' | 'nostrRelays' | 'database' | 'redoubt'>;
-  env: { readonly [name: string]: string | undefined };
-  /** By the option's path: `{ 'http.listen': '127.0.0.1:0' }`. */
-  flags: { readonly [path: string]: string | undefined };
-  /** The installation's folder. */
-  data: string;
-  cwd: string;
-  /** Bytes of the machine. */
-  memory: number;
-}
 
 /** `refusal` is one line for the operator; the caller ends with exit code 78. */
 export type ConfigResult = { ok: true; config: Config; warnings: string[] } | { ok: false; refusal: string };

@@ -8,7 +8,8 @@ import { takeLock } from './lock.ts';
 import { type Log, makeLog } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { besideConfiguration, quickstartText, writeQuickstart } from './quickstart.ts';
-import { Signer, StartRefusal } from './signer.ts';
+import { Signer } from './signer.ts';
+import { StartRefusal } from './start-refusal.ts';
 import { version } from './version.ts';
 
 export interface DaemonOptions {

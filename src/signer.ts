@@ -3,12 +3,12 @@ import type { Clock } from './actor/clock.ts';
 import type { Link } from './actor/link.ts';
 import { Supervised } from './actor/supervised.ts';
 import { startThread } from './actor/thread.ts';
+import { AdminGate } from './admin/gate.ts';
 import type { AdminOpened, AdminToMain, DaemonStatus, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import type { Config } from './config.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
 import { Keys } from './key/keys.ts';
-import { ClientRates } from './key/rate.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
@@ -18,10 +18,10 @@ import { VerifyPool } from './nip46/verify-pool.ts';
 import type { LogLine, MainToPolicy, PolicyStatus, PolicyToMain } from './policy/protocol.ts';
 import { EmbeddedRelay } from './relay/embedded.ts';
 import { HandledIds } from './relay/handled.ts';
-import { readHead } from './relay/head.ts';
 import type { Incoming } from './relay/protocol.ts';
 import { Relays } from './relay/relays.ts';
 import { adminSubscriptions, CLIENT_KIND, clientSubscriptions } from './relay/subscriptions.ts';
+import { StartRefusal } from './start-refusal.ts';
 import { version } from './version.ts';
 import { workerFile } from './worker-files.ts';
 
@@ -39,18 +39,7 @@ export interface SignerOptions {
   fatal: (reason: string) => void;
 }
 
-/** Thrown while starting: one line for the operator, and the exit code. */
-export class StartRefusal extends Error {
-  readonly exitCode: number;
-  constructor(message: string, exitCode: number) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
 const HUNG_CHECK_MS = 1_000;
-/** Strangers' events to the daemon's own key that are looked at, a minute. */
-const STRANGERS_TO_ADMIN = 10;
 
 /**
  * The actors of one daemon and the links between them. The main thread runs this: it moves ciphertext, names, public
@@ -60,7 +49,6 @@ export class Signer {
   readonly #options: SignerOptions;
   readonly #clock: Clock;
   readonly #started: number;
-  readonly #strangersToAdmin = new ClientRates(STRANGERS_TO_ADMIN / 60, STRANGERS_TO_ADMIN, 1);
   readonly #admin: Supervised<MainToAdmin, AdminToMain>;
   readonly #policy: Supervised<MainToPolicy, PolicyToMain>;
   readonly #vault: Supervised<MainToVault, VaultToMain>;
@@ -73,6 +61,7 @@ export class Signer {
   #unlockers!: UnlockPool;
   #blanks!: Blanks;
   #relays!: Relays;
+  #adminGate!: AdminGate;
   #embedded: EmbeddedRelay | undefined;
   #keys!: Keys;
   #custody!: Custody;
@@ -200,15 +189,12 @@ export class Signer {
       clock: this.#options.clock,
       start: () => startThread(workerFile('admin'), { name: 'admin' }),
       handlers: {
-        publish: ({ event }) => this.#publishAdmin(event),
-        verdict: ({ seq, ok }) => this.#adminVerdict(seq, ok),
+        publish: ({ event }) => this.#adminGate.publish(event),
+        verdict: ({ seq, ok }) => this.#adminGate.verdict(seq, ok),
         createKey: ({ name, port }) => this.#custody.create(name, { port }),
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
         lockKeys: ({ names }) => this.#custody.lock(names),
-        unlocked: () =>
-          [...this.#keys.all()]
-            .filter((key) => key.unlocked)
-            .map((key) => ({ name: key.name, pubkey: key.pubkey, active: key.state === 'active' })),
+        unlocked: () => this.#keys.unlocked(),
         status: () => this.status(),
         log: this.#options.log,
       },
@@ -218,6 +204,7 @@ export class Signer {
         if (!opened.ok) throw new StartRefusal(opened.refusal, opened.exitCode);
         this.#opened = opened;
         if (this.#keys === undefined) return;
+        this.#adminGate.forget();
         this.#introduceAdminToPolicy();
         this.#tellAdmin();
       },
@@ -384,6 +371,12 @@ export class Signer {
       log: this.#options.log,
       makeProbe: () => this.#admin.link.ask('probe', null),
     });
+    this.#adminGate = new AdminGate({
+      admins: this.#config.admins,
+      admin: () => this.#admin.link,
+      relays: this.#relays,
+      dropped: (reason) => this.#options.metrics.dropped(reason),
+    });
     await this.#relays.start();
   }
 
@@ -394,37 +387,10 @@ export class Signer {
   }
 
   #route(incoming: Incoming): void {
-    if (incoming.head.p === this.daemonPubkey) return void this.#routeToAdmin(incoming);
+    if (incoming.head.p === this.daemonPubkey) return this.#adminGate.route(incoming);
     if (incoming.head.kind === CLIENT_KIND) return this.#keys.route(incoming);
     this.#options.metrics.dropped('kind');
     incoming.verdict?.(false, 'blocked: this kind is not taken here');
-  }
-
-  readonly #toAdmin = new Map<number, Incoming>();
-  #nextSeq = 1;
-
-  #routeToAdmin(incoming: Incoming): void {
-    const lane = this.#config.admins.includes(incoming.head.pubkey) ? 'admin' : 'stranger';
-    if (lane === 'stranger' && !this.#strangersToAdmin.take('', incoming.arrived)) {
-      this.#options.metrics.dropped('strangers: rate');
-      incoming.verdict?.(false, 'rate-limited: try again later');
-      return;
-    }
-    const seq = this.#nextSeq++;
-    if (incoming.verdict !== undefined) this.#toAdmin.set(seq, incoming);
-    this.#admin.link.tell('event', { seq, raw: incoming.raw, arrived: incoming.arrived, lane });
-  }
-
-  #adminVerdict(seq: number, ok: boolean): void {
-    const incoming = this.#toAdmin.get(seq);
-    this.#toAdmin.delete(seq);
-    if (ok && incoming !== undefined) this.#relays.remember(incoming.head.id);
-    incoming?.verdict?.(ok, ok ? undefined : 'invalid: not accepted');
-  }
-
-  #publishAdmin(event: string): void {
-    const read = readHead(JSON.parse(event), Number.MAX_SAFE_INTEGER);
-    if (typeof read !== 'string') void this.#relays.publish(event, read.head);
   }
 
   #log(level: LogLine['level'], message: string, fields: LogLine['fields']): void {

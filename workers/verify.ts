@@ -1,8 +1,7 @@
 /** Entry point of the thread that verifies events of strangers. It holds no secret, and keeps nothing between two. */
 import { workerData } from 'node:worker_threads';
-import type { Curve } from '../src/curve/curve.ts';
+import type { Curve, CurveName } from '../src/curve/curve.ts';
 import { loadCurve } from '../src/curve/load.ts';
-import type { CurveName } from '../src/key/protocol.ts';
 import { parseEvent } from '../src/nip46/event.ts';
 import { isGenuine } from '../src/nip46/signed.ts';
 

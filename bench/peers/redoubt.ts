@@ -26,7 +26,17 @@ export async function startRedoubt(keys: number, { curve }: { curve: string }): 
       REDOUBT_KEYSTORE_LOG_N: '14',
     },
   });
-  await daemon.start();
+  try {
+    await daemon.start();
+    const clients = await makeKeys(daemon, keys);
+    return { pid: daemon.pid, relay: daemon.quickstart.relay, clients, close: () => daemon.remove() };
+  } catch (error) {
+    await daemon.remove();
+    throw error;
+  }
+}
+
+async function makeKeys(daemon: TestDaemon, keys: number): Promise<BoundClient[]> {
   const { relay, daemon_pubkey } = daemon.quickstart;
   const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
   const policy = await createPolicy(admin, 'bench', [{ method: 'sign_event', kind: 'all' }]);
@@ -40,7 +50,7 @@ export async function startRedoubt(keys: number, { curve }: { curve: string }): 
     clients.push(...(await Promise.all(some)));
   }
   admin.close();
-  return { pid: daemon.pid, relay, clients, close: () => daemon.remove() };
+  return clients;
 }
 
 async function pair(bunkerUrl: string): Promise<BoundClient> {

@@ -86,8 +86,8 @@ export type AdminToMain = MainProtocol<{
   unlockKeys: Ask<{ names: string[]; source: { port: MessagePort } | { file: string } }, UnlockResult>;
   /** Ends the key's actor and makes the vault forget it. */
   lockKeys: Ask<{ names: string[] }, Outcome<number>>;
-  /** Names and pubkeys of the keys that are unlocked now, and which of them a thread holds. */
-  unlocked: Ask<null, { name: string; pubkey: string; active: boolean }[]>;
+  /** Names and pubkeys of the keys that are unlocked now, which of them a thread holds, and which crashed too often. */
+  unlocked: Ask<null, { name: string; pubkey: string; active: boolean; quarantined?: boolean }[]>;
   status: Ask<null, DaemonStatus>;
   log: Tell<LogLine>;
 }>;

@@ -1,6 +1,6 @@
-import type { ConfigSources } from '../config.ts';
 import { nearest } from './nearest.ts';
 import { type Option, optionAt, options } from './options.ts';
+import type { ConfigFile, ConfigSources } from './sources.ts';
 import { at, isTree, merge, put, type Tree } from './tree.ts';
 
 /** Variables of ours that are no options. */
@@ -13,7 +13,7 @@ export interface FileLayer {
 }
 
 /** What nsecbunkerd's own properties say, and over it what is under `redoubt`. */
-export function fromFile(file: ConfigSources['file'], errors: string[], warnings: string[]): FileLayer {
+export function fromFile(file: ConfigFile, errors: string[], warnings: string[]): FileLayer {
   const written: Tree = {};
   if (file.adminPubkeys.length > 0) written.admins = file.adminPubkeys;
   if (file.adminRelays.length > 0) written.adminRelays = file.adminRelays;

@@ -1,5 +1,6 @@
 import type { Secret } from '../actor/protocol.ts';
-import type { CurveName } from '../key/protocol.ts';
+
+export type CurveName = 'native' | 'wasm' | 'noble';
 
 /** secp256k1 as Nostr uses it: BIP-340 signatures of 32-byte hashes, x-only public keys. */
 export interface Curve {

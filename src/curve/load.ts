@@ -1,5 +1,4 @@
-import type { CurveName } from '../key/protocol.ts';
-import type { Curve } from './curve.ts';
+import type { Curve, CurveName } from './curve.ts';
 import { pooledRandom, type Random } from './random.ts';
 
 /** Fastest first. Imported when chosen: what is not used costs a worker nothing. */

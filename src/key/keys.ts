@@ -1,31 +1,8 @@
-import type { MessagePort } from 'node:worker_threads';
-import type { Clock } from '../actor/clock.ts';
 import type { Incoming } from '../relay/protocol.ts';
-import type { KeyLimits, Outcome, SignedResponse } from './protocol.ts';
 import type { Strangers } from './strangers.ts';
+import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
 import { VirtualKey } from './virtual-key.ts';
-
-/** What a key needs of the daemon around it. */
-export interface Surroundings {
-  readonly limits: KeyLimits;
-  /** Events that may wait for one key. */
-  readonly keyQueue: number;
-  /** Advertised relays, sorted. */
-  readonly relays: string[];
-  readonly clock: Clock;
-  takeThread(key: VirtualKey): Promise<KeyThread | null>;
-  /** A port on which the vault's `Unsealing` waits. */
-  release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'>;
-  attachPolicy(keyName: string, port: MessagePort): void;
-  publish(pubkey: string, request: Incoming, response: SignedResponse): void;
-  verified(id: string): void;
-  finished(method: string, outcome: Outcome, ms: number): void;
-  dropped(reason: string): void;
-  log(level: 'info' | 'warn' | 'error', message: string, fields: { [key: string]: string | number }): void;
-  /** A key turned out to be locked: the subscriptions must follow. */
-  relocked(): void;
-}
 
 export interface KeysOptions {
   maxActive: number;
@@ -48,7 +25,7 @@ export class Keys {
   #accepting = true;
 
   constructor(around: Omit<Surroundings, 'takeThread'>, options: KeysOptions) {
-    this.#around = Object.assign(around, { takeThread: (key: VirtualKey) => this.#takeThread(key) });
+    this.#around = Object.assign(around, { takeThread: () => this.#takeThread() });
     this.#options = options;
   }
 
@@ -77,6 +54,12 @@ export class Keys {
   /** Pubkeys whose requests are subscribed to. */
   subscribed(): string[] {
     return [...this.#keys.values()].filter((key) => key.unlocked).map((key) => key.pubkey);
+  }
+
+  unlocked(): { name: string; pubkey: string; active: boolean }[] {
+    return [...this.#keys.values()]
+      .filter((key) => key.unlocked)
+      .map(({ name, pubkey, state }) => ({ name, pubkey, active: state === 'active' }));
   }
 
   counts(): { total: number; unlocked: number; locked: number; active: number; queued: number } {
@@ -172,14 +155,14 @@ export class Keys {
     for (const incoming of held) this.route(incoming);
   }
 
-  async #takeThread(key: VirtualKey): Promise<KeyThread | null> {
-    await this.#makeRoom(key);
+  async #takeThread(): Promise<KeyThread | null> {
+    await this.#makeRoom();
     return this.#options.blanks.take();
   }
 
   /** Passivates the least recently used idle keys until there is room for one more thread. */
-  async #makeRoom(coming: VirtualKey): Promise<void> {
-    const active = [...this.#keys.values()].filter((key) => key.state === 'active' && key !== coming);
+  async #makeRoom(): Promise<void> {
+    const active = [...this.#keys.values()].filter((key) => key.state === 'active');
     let excess = active.length + 1 - this.#options.maxActive;
     if (excess <= 0) return;
     active.sort((a, b) => a.lastUsed - b.lastUsed);

@@ -1,12 +1,11 @@
 /** Between the main thread and a key actor. */
 import type { MessagePort } from 'node:worker_threads';
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
+import type { CurveName } from '../curve/curve.ts';
 import type { LogLine } from '../policy/protocol.ts';
 
 /** A signed event on its way to the relays. */
 export type SignedResponse = { id: string; createdAt: number; raw: string };
-
-export type CurveName = 'native' | 'wasm' | 'noble';
 
 /** How an event ended, for metrics; `dropped:*` were not answered. */
 export type Outcome =

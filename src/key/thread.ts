@@ -2,8 +2,9 @@ import type { Worker } from 'node:worker_threads';
 import { Link } from '../actor/link.ts';
 import type { Handlers } from '../actor/protocol.ts';
 import { startThread } from '../actor/thread.ts';
+import type { CurveName } from '../curve/curve.ts';
 import type { LogLine } from '../policy/protocol.ts';
-import type { CurveName, KeyToMain, MainToKey } from './protocol.ts';
+import type { KeyToMain, MainToKey } from './protocol.ts';
 
 /** How long a thread may take to overwrite its key before it is ended anyway, ms. */
 const WIPE_MS = 100;

@@ -2,8 +2,8 @@ import { MessageChannel } from 'node:worker_threads';
 import type { Body } from '../actor/protocol.ts';
 import { Restarts } from '../actor/restarts.ts';
 import type { Incoming } from '../relay/protocol.ts';
-import type { Surroundings } from './keys.ts';
 import type { KeyToMain, Lane } from './protocol.ts';
+import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
 
 /**
@@ -151,7 +151,7 @@ export class VirtualKey {
 
   async #activate(): Promise<void> {
     this.state = 'activating';
-    const thread = await this.#around.takeThread(this);
+    const thread = await this.#around.takeThread();
     if (this.#gone()) return void thread?.end();
     if (thread === null) return this.#crashed('no thread could be started');
     const vault = await this.#around.release(this.pubkey);

@@ -1,5 +1,5 @@
 import { Piscina } from 'piscina';
-import type { CurveName } from '../key/protocol.ts';
+import type { CurveName } from '../curve/curve.ts';
 
 const MAX_WAITING = 256;
 const IDLE_MS = 30_000;

@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Config, type ConfigSources, readConfig } from '../../src/config.ts';
+import type { ConfigSources } from '../../src/config/sources.ts';
+import { type Config, readConfig } from '../../src/config.ts';
 
 type Sources = Partial<Omit<ConfigSources, 'file'>> & { file?: Partial<ConfigSources['file']>; redoubt?: unknown };
 

@@ -1,21 +1,27 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import type { RunningSigner } from '../peers/signer.ts';
 import type { FromLoad, Measured, Order, ToLoad } from './protocol.ts';
 
-/** The load generator's process, as a benchmark sees it: all clients of one signer. */
-export class Generator {
-  readonly #child: ChildProcess;
+/** The load on one signer: all its clients, in the load generator's process. */
+export class Load {
+  readonly #child = fork(join(import.meta.dirname, 'main.ts'));
+  readonly #signer: RunningSigner;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
+  private constructor(signer: RunningSigner) {
+    this.#signer = signer;
   }
 
   /** Started, and its clients subscribed. */
-  static async start({ relay, clients, pid }: RunningSigner): Promise<Generator> {
-    const generator = new Generator(fork(join(import.meta.dirname, 'main.ts')));
-    await generator.#ask({ open: { relay, clients, signerPid: pid } });
-    return generator;
+  static async start(signer: RunningSigner): Promise<Load> {
+    const load = new Load(signer);
+    const { relay, clients, pid } = signer;
+    await load.#ask({ open: { relay, clients, signerPid: pid } });
+    return load;
+  }
+
+  get signerPid(): number {
+    return this.#signer.pid;
   }
 
   /** @throws Error when an answer was wrong or missing */
@@ -25,8 +31,10 @@ export class Generator {
     return answer.measured;
   }
 
-  close(): void {
+  /** Ends the generator and the signer. */
+  async close(): Promise<void> {
     this.#child.kill();
+    await this.#signer.close();
   }
 
   #ask(message: ToLoad): Promise<FromLoad> {
