@@ -1,9 +1,11 @@
 /** What all benchmarks share: runs in turn, spread, the table on the screen and the result on disk. */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 
 export const RESULTS = join(import.meta.dirname, 'results');
+/** How busy others kept the machine: the average of the last minute, as the benchmark began. */
+const loadBefore = Number(loadavg()[0]!.toFixed(1));
 
 /** Several measurements of one thing. */
 export interface Spread {
@@ -22,6 +24,8 @@ export interface Result {
   date: string;
   machine: string;
   node: string;
+  /** Load average of the machine when the benchmark began. */
+  load?: number;
   rows: Row[];
   /** How it was measured, and which targets were met; a sentence each. */
   notes?: string[];
@@ -81,10 +85,13 @@ export function publish(name: string, what: string, rows: Row[], more: Pick<Resu
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpu.length} x ${cpu[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
     node: process.version,
+    load: loadBefore,
     rows,
     ...more,
   };
-  console.log(`\n${what}\n${result.machine}, Node ${result.node}; median (min-max)\n`);
+  console.log(
+    `\n${what}\n${result.machine}, Node ${result.node}, load average before ${loadBefore}; median (min-max)\n`,
+  );
   console.log(table(rows));
   for (const note of more.notes ?? []) console.log(`\n${note}`);
   mkdirSync(RESULTS, { recursive: true });

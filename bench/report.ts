@@ -15,14 +15,15 @@ Written by \`npm run bench:report\` from the last run of each benchmark: change 
 Machines are shared and noisy, so no figure here is an absolute promise. What is compared was measured in one run, in
 turn (A B A B); figures are the median, with the smallest and the largest behind it. CPU is user and system time of
 the measured process alone. \`npm run bench\` lists the benchmarks; the head of each program says what it does.
+A load average well above 0 says that others were using the machine: wall time and latency are then as much theirs.
 `;
 
 const results = globSync('*.json', { cwd: RESULTS })
   .sort()
   .map((file) => JSON.parse(readFileSync(join(RESULTS, file), 'utf8')) as Result);
 const sections = results.map(
-  ({ name, what, machine, node, date, rows, notes = [] }) =>
-    `## ${name}\n\n${what}. Again: \`npm run bench -- ${name}\`\n\n${table(rows)}\n\n${list(notes)}${machine}, Node ${node}, ${date}.\n`,
+  ({ name, what, machine, node, date, load, rows, notes = [] }) =>
+    `## ${name}\n\n${what}. Again: \`npm run bench -- ${name}\`\n\n${table(rows)}\n\n${list(notes)}${machine}, Node ${node}, ${date}${load === undefined ? '' : `, load average ${load} before`}.\n`,
 );
 if (results.length === 0) {
   console.error('no results yet: npm run bench -- <name>');

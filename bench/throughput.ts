@@ -5,10 +5,9 @@
  *   npm run bench -- throughput [--keys 1,10,100] [--cold 10] [--rounds 5] [--requests N] [--peer ndk] [--curve wasm]
  *
  * `warm`: the signer has answered some thousand requests before. `cold`: it was just started, and has answered one
- * request with each key. CPU is user and system time of the signer's process with all its threads; for Redoubt
- * the relay is in it. A wrong or missing answer fails the run.
+ * request with each key. CPU is user and system time of the signer's process with all its threads; for Redoubt the
+ * relay is in it. A wrong or missing answer fails the run. All of it takes about four minutes on a quiet machine.
  */
-import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { idle } from './load/cpu.ts';
 import { Load } from './load/load.ts';
@@ -58,12 +57,11 @@ const redoubt: Subject = {
   name: `Redoubt, ${options.curve}`,
   start: (keys) => startRedoubt(keys, { curve: options.curve }),
   // Every key's thread has its own compiler to warm up.
-  warmUp: (keys) => Math.min(10_000, Math.max(3_000, 1_000 * keys)),
-  sample: () => Number(options.requests ?? 2_000),
+  warmUp: (keys) => (keys < 10 ? 3_000 : 10_000),
+  sample: () => Number(options.requests ?? 1_500),
 };
 const subjects = [redoubt, peer];
 const rounds = Number(options.rounds);
-const loadBefore = loadavg()[0]!;
 const rows: Row[] = [];
 const runs: Row[] = [];
 const verdicts: string[] = [];
@@ -177,7 +175,6 @@ function notes(): string[] {
     "Redoubt's process holds its relay, verifies every request, decides by its rules and makes each audit row durable; the peer allows everything, records nothing, and its relay's time is not counted.",
     'Redoubt runs with its limits raised for one client and for strangers (`REDOUBT_LIMITS_*`), and with a thread for each key (`REDOUBT_MAX_ACTIVE_KEYS`); all else is the default.',
     `Warm: after ${redoubt.warmUp(1)} requests (1 key) or ${redoubt.warmUp(100)} (10 keys and more), the peer after ${peer!.warmUp(1)}. Cold: both just started, each key has answered one request, and what starting left to do is done.`,
-    `Load average of the machine when it began: ${loadBefore.toFixed(1)}.`,
     ...verdicts,
   ];
 }

@@ -12,6 +12,8 @@ export interface KeysOptions {
   strangers: Strangers;
 }
 
+/** How often the policy actor is asked again while it does not answer. */
+const ASK_AGAIN_MS = 50;
 /** Events held while the bindings of their key are being read. */
 const HELD = 256;
 
@@ -56,10 +58,15 @@ export class Keys {
     return [...this.#keys.values()].filter((key) => key.unlocked).map((key) => key.pubkey);
   }
 
-  unlocked(): { name: string; pubkey: string; active: boolean }[] {
+  unlocked(): { name: string; pubkey: string; active: boolean; quarantined: boolean }[] {
     return [...this.#keys.values()]
       .filter((key) => key.unlocked)
-      .map(({ name, pubkey, state }) => ({ name, pubkey, active: state === 'active' }));
+      .map(({ name, pubkey, state }) => ({
+        name,
+        pubkey,
+        active: state === 'active',
+        quarantined: state === 'quarantined',
+      }));
   }
 
   counts(): { total: number; unlocked: number; locked: number; active: number; queued: number } {
@@ -144,7 +151,15 @@ export class Keys {
   }
 
   async #loadClients(key: VirtualKey): Promise<void> {
-    const clients = await this.#options.clients(key.name).catch(() => null);
+    const { clock, limits } = this.#around;
+    const giveUp = clock.mono() + limits.requestDeadline;
+    const ask = () => this.#options.clients(key.name).catch(() => null);
+    let clients = await ask();
+    // The policy actor may be on its way up again; nobody reads the answer to a request that is too old.
+    while (clients === null && clock.mono() < giveUp) {
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      clients = await ask();
+    }
     const held = this.#loading.get(key.name) ?? [];
     this.#loading.delete(key.name);
     if (clients === null) {

@@ -304,6 +304,12 @@ const endings: { what: string; sql: string; id: 'token' | 'policy'; error: strin
   },
   { what: 'policy goes', sql: 'UPDATE Policy SET deletedAt = ? WHERE id = ?', id: 'policy', error: 'policy expired' },
   {
+    what: 'rule expires',
+    sql: 'UPDATE PolicyRule SET expiresAt = ? WHERE policyId = ?',
+    id: 'policy',
+    error: 'not authorized',
+  },
+  {
     what: 'rule is removed',
     sql: 'DELETE FROM PolicyRule WHERE ? > 0 AND policyId = ?',
     id: 'policy',

@@ -16,6 +16,8 @@ export function keyNeedle(name: string, secret: Uint8Array): Needle {
     name,
     forms: [
       { form: 'raw', bytes },
+      // An allocator writes over the beginning of what was freed: what is left of a key is its second half.
+      { form: 'raw, second half', bytes: bytes.subarray(16) },
       { form: 'hex', bytes: Buffer.from(bytes.toString('hex')) },
       { form: 'hex, UTF-16', bytes: Buffer.from(bytes.toString('hex'), 'utf16le') },
       { form: 'base64', bytes: Buffer.from(bytes.toString('base64').slice(0, 42)) },

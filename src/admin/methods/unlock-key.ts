@@ -22,8 +22,9 @@ export const unlockKey = method({
     const lockedLater = row.lockedAt !== null && createdAt < Math.floor(row.lockedAt / 1000);
     if (lockedLater || desk.locks.since(keyName, mark)) return failure(LOCKED_SINCE);
 
-    const unlocked = (await desk.main.ask('unlocked', null)).some((key) => key.pubkey === row.pubkey);
-    if (!unlocked) {
+    const unlocked = (await desk.main.ask('unlocked', null)).find((key) => key.pubkey === row.pubkey);
+    // Unlocking is what brings a key back that crashed too often.
+    if (unlocked === undefined || unlocked.quarantined === true) {
       const who = [`key ${keyName}`, `admin ${admin}`];
       const wait = desk.wrongPassphrases.wait(...who);
       if (wait > 0) return failure(`too many wrong passphrases: try again in ${Math.ceil(wait / 1000)} s`, true);
