@@ -174,6 +174,9 @@ export class GroupCommit {
         else throw new Failed(entry, error);
       }
     }
+    // The lock may have been long in coming, or the process have stood still: nothing is carried out too late.
+    const done = clock.mono();
+    if (batch.some(({ expires }) => mono < expires && expires <= done)) throw new Conflict();
     if (journal.commit()) this.#recovered();
     replay.keep();
     for (const [i, entry] of answered.entries()) entry.resolve(answers[i]);
