@@ -29,15 +29,12 @@ interface Entry {
   output: string;
   /** May be run by itself. */
   command?: boolean;
-  /** Keeps class names that a library compares with text. It costs a call for each function made: not for hot code. */
-  keepNames?: boolean;
 }
 
 const ENTRIES: Entry[] = [
   { source: 'src/main.ts', output: 'dist/redoubt.js', command: true },
   { source: 'workers/key.ts', output: 'dist/workers/key.js' },
-  // MikroORM knows its Migrator by the name of the class, and loads all of itself a second time if it is another.
-  { source: 'workers/policy.ts', output: 'dist/workers/policy.js', keepNames: true },
+  { source: 'workers/policy.ts', output: 'dist/workers/policy.js' },
   { source: 'workers/admin.ts', output: 'dist/workers/admin.js' },
   { source: 'workers/vault.ts', output: 'dist/workers/vault.js' },
   { source: 'workers/unlock.ts', output: 'dist/workers/unlock.js' },
@@ -88,7 +85,6 @@ export async function bundle(entry: Entry): Promise<Bundle> {
     external: EXTERNAL,
     banner: { js: entry.command && !startsWithHashbang(entry.source) ? HASHBANG + REQUIRE : REQUIRE },
     define: { __REDOUBT_VERSION__: JSON.stringify(version) },
-    keepNames: entry.keepNames ?? false,
     minifySyntax: true,
     sourcemap: 'linked',
     legalComments: 'none',
