@@ -109,7 +109,9 @@ async function signUntilRefused(
   killed: boolean,
 ) {
   if (client.refused && killed) return;
-  const rpc = await new RpcClient(client.secretKey, pubkey).open(relay);
+  // The daemon may be killed before the client has connected to it.
+  const rpc = await new RpcClient(client.secretKey, pubkey).open(relay).catch(() => null);
+  if (rpc === null) return;
   const gone = new Promise<null>((resolve) => rpc.socket.once('close', () => resolve(null)));
   const lane = async () => {
     for (;;) {

@@ -70,6 +70,7 @@ export class RpcClient {
     this.socket = socket;
     const ready = Promise.withResolvers<void>();
     socket.on('error', ready.reject);
+    socket.on('close', () => ready.reject(new Error('the relay closed the connection')));
     socket.on('open', () => {
       socket.send(JSON.stringify(['REQ', 'r', { kinds: [24133, 24134], '#p': [this.pubkey], limit: 0 }]));
     });
