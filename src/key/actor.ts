@@ -36,6 +36,8 @@ export class KeyActor {
   readonly #clock: Clock;
   readonly #rates: ClientRates;
   readonly #complaints: ClientRates;
+  /** At most one answer a minute to a stranger. */
+  readonly #strangers = new ClientRates(1 / 60, 1);
   readonly #handled = new Set<string>();
   /** Bodies being carried out now: a retry that overtakes its first try waits for it. */
   readonly #inWork = new Map<string, Promise<Answer>>();
@@ -149,9 +151,6 @@ export class KeyActor {
       ? { outcome: 'denied', error: 'not authorized' }
       : answer;
   }
-
-  /** At most one answer a minute to a stranger. */
-  readonly #strangers = new ClientRates(1 / 60, 1);
 
   #reply(seq: number, opened: Opened, request: { id: string; method: string }, answer: Answer): void {
     const method = methods.has(request.method) ? request.method : 'other';

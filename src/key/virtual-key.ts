@@ -44,6 +44,10 @@ export class VirtualKey {
   readonly #inFlight = new Map<number, InFlight>();
   #thread: KeyThread | null = null;
   #nextSeq = 1;
+  /** Monotonic ms. */
+  #activeSince = 0;
+  /** Counts locks: what was under way before one is over after it, even if the key was unlocked again meanwhile. */
+  #locks = 0;
   #onIdle: (() => void)[] = [];
 
   constructor(name: string, pubkey: string, around: Surroundings) {
@@ -71,6 +75,7 @@ export class VirtualKey {
   /** Ends the thread at once; what was in flight is dropped. */
   async lock(): Promise<void> {
     this.state = 'locked';
+    this.#locks++;
     this.#dropAll('error: the key is locked');
     const thread = this.#thread;
     this.#thread = null;
@@ -134,8 +139,6 @@ export class VirtualKey {
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  #activeSince = 0;
-
   #lane(client: string, wanted: 'normal' | 'stranger'): Lane | null {
     const { keyQueue } = this.#around;
     const share = Math.max(1, keyQueue * SHARE);
@@ -151,11 +154,16 @@ export class VirtualKey {
 
   async #activate(): Promise<void> {
     this.state = 'activating';
+    const locks = this.#locks;
     const thread = await this.#around.takeThread();
-    if (this.#gone()) return void thread?.end();
+    if (this.#over(locks)) return void thread?.end();
     if (thread === null) return this.#crashed('no thread could be started');
     const vault = await this.#around.release(this.pubkey);
-    if (this.#gone()) return void thread.end();
+    if (this.#over(locks)) {
+      // What waits on the port opens a key that is locked by now.
+      if (typeof vault !== 'string') vault.close();
+      return void thread.end();
+    }
     if (vault === 'locked') {
       // The vault was restarted and has forgotten: the key is locked again until somebody unlocks it.
       void thread.end();
@@ -200,9 +208,9 @@ export class VirtualKey {
     for (const [seq, entry] of this.#inFlight) this.#send(seq, entry);
   }
 
-  /** Locked (or unlocked again) while an await was under way: this activation is over. */
-  #gone(): boolean {
-    return this.state !== 'activating';
+  /** Whether an activation that began after so many locks has been overtaken. */
+  #over(locks: number): boolean {
+    return this.state !== 'activating' || locks !== this.#locks;
   }
 
   #policyPort(): import('node:worker_threads').MessagePort {
@@ -243,8 +251,9 @@ export class VirtualKey {
     if (delay === null) return this.#quarantine(`crash loop: ${reason}`);
     this.#around.log('error', `key actor crashed (${reason}), restarting`, { key: this.name, delayMs: delay });
     this.state = 'activating';
+    const locks = this.#locks;
     setTimeout(() => {
-      if (this.#gone()) return;
+      if (this.#over(locks)) return;
       // Without work waiting it may as well stay without a thread.
       if (this.#inFlight.size > 0) void this.#activate();
       else this.state = 'inactive';
