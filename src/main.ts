@@ -3,11 +3,13 @@ import { Command, CommanderError } from 'commander';
 import { auditCommand } from './cli/audit.ts';
 import { keyCommand } from './cli/key.ts';
 import { say } from './cli/output.ts';
+import { pairCommand } from './cli/pair.ts';
 import { policyCommand } from './cli/policy.ts';
 import { EXIT, Refusal } from './cli/refusal.ts';
 import { startCommand } from './cli/start.ts';
 import { statusCommand } from './cli/status.ts';
 import { tokenCommand } from './cli/token.ts';
+import { userCommand } from './cli/user.ts';
 import { version } from './version.ts';
 
 /**
@@ -24,6 +26,8 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(keyCommand())
     .addCommand(policyCommand())
     .addCommand(tokenCommand())
+    .addCommand(userCommand())
+    .addCommand(pairCommand())
     .addCommand(auditCommand());
   throwInsteadOfExit(program);
   try {

@@ -191,9 +191,9 @@ export class Signer {
       handlers: {
         publish: ({ event }) => this.#adminGate.publish(event),
         verdict: ({ seq, ok }) => this.#adminGate.verdict(seq, ok),
-        createKey: ({ name, port }) => this.#custody.create(name, { port }),
+        createKey: ({ name, port, pairing }) => this.#custody.create(name, { port }, pairing),
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
-        lockKeys: ({ names }) => this.#custody.lock(names),
+        lockKeys: ({ names, deleted }) => this.#custody.lock(names, deleted),
         unlocked: () => this.#keys.unlocked(),
         status: () => this.status(),
         log: this.#options.log,

@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
 import type { CreateResult, UnlockResult } from '../keystore/protocol.ts';
-import type { LogLine, Outcome } from '../policy/protocol.ts';
+import type { LogLine, Outcome, Pairing } from '../policy/protocol.ts';
 
 /** nsecbunker.json without its secrets (no admin.key, no key material, no passphrase). */
 export type RedactedConfig = {
@@ -79,13 +79,13 @@ export type AdminToMain = MainProtocol<{
   verdict: Tell<{ seq: number; ok: boolean }>;
   /**
    * Creates a sealed key, its Key row and its subscription; answered when a client could connect. `port` carries
-   * the passphrase (and an imported key) to the unlocker.
+   * the passphrase (and an imported key) to the unlocker. `pairing`: a token for it, or no key either.
    */
-  createKey: Ask<{ name: string; port: MessagePort }, CreateResult>;
+  createKey: Ask<{ name: string; port: MessagePort; pairing?: Pairing }, CreateResult>;
   /** Unlocks keys; answered when their subscriptions are live. `file`: a passphrase file for the unlocker to read. */
   unlockKeys: Ask<{ names: string[]; source: { port: MessagePort } | { file: string } }, UnlockResult>;
-  /** Ends the key's actor and makes the vault forget it. */
-  lockKeys: Ask<{ names: string[] }, Outcome<number>>;
+  /** Ends the key's actor and makes the vault forget it. `deleted`: from now on there are no such keys. */
+  lockKeys: Ask<{ names: string[]; deleted?: true }, Outcome<number>>;
   /** Names and pubkeys of the keys that are unlocked now, which of them a thread holds, and which crashed too often. */
   unlocked: Ask<null, { name: string; pubkey: string; active: boolean; quarantined?: boolean }[]>;
   status: Ask<null, DaemonStatus>;

@@ -1,15 +1,11 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { totalmem } from 'node:os';
-import { wipe } from '../actor/protocol.ts';
-import { readConfigFile } from '../admin/config-file.ts';
+import { readFileSync } from 'node:fs';
 import { type Head, headText } from '../admin/heads.ts';
-import type { Installation } from '../config/installation.ts';
-import { readConfig } from '../config.ts';
 import { loadCurve } from '../curve/load.ts';
-import { bytesToHex, hexToBytes } from '../nip46/hex.ts';
+import { hexToBytes } from '../nip46/hex.ts';
 import { type ChainReport, verifyChain } from '../policy/verify.ts';
 import { whichInstallation } from './admin-access.ts';
+import { auditDatabase } from './audit-database.ts';
 import { show } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
 
@@ -23,9 +19,7 @@ interface AuditOptions {
 /** `redoubt audit verify` @throws Refusal */
 export async function verifyAudit(options: AuditOptions): Promise<void> {
   const installation = whichInstallation(options, process.env, process.cwd());
-  const { database, daemonPubkey } = await readInstallation(installation);
-  if (!existsSync(database))
-    throw new Refusal(`there is no database at ${database}: the daemon makes it when it starts`);
+  const { database, daemonPubkey } = await auditDatabase(installation);
   const head = options.head === undefined ? null : await lastHead(options.head, daemonPubkey);
   const report = check(database, head);
   const { ok, rows, head: last, unchained, cut, wrong } = report;
@@ -34,26 +28,6 @@ export async function verifyAudit(options: AuditOptions): Promise<void> {
     options.json,
   );
   if (!ok) process.exitCode = EXIT.failed;
-}
-
-async function readInstallation({
-  configPath,
-  data,
-}: Installation): Promise<{ database: string; daemonPubkey: string }> {
-  const file = readConfigFile(configPath);
-  if (!file.ok) throw new Refusal(file.refusal, EXIT.configuration);
-  const curve = await loadCurve();
-  try {
-    const key = curve.openKey(file.adminKey);
-    const daemonPubkey = bytesToHex(key.publicKey);
-    key.wipe();
-    const sources = { file: file.config, env: process.env, flags: {}, data, cwd: process.cwd(), memory: totalmem() };
-    const read = readConfig(sources);
-    if (!read.ok) throw new Refusal(read.refusal, EXIT.configuration);
-    return { database: read.config.database, daemonPubkey };
-  } finally {
-    wipe(file.adminKey);
-  }
 }
 
 /** The newest head in a file of signed ones. */

@@ -1,11 +1,14 @@
 import { Command } from 'commander';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
+import { secretJson } from '../admin/secret-json.ts';
 import { cell, show, table } from './output.ts';
-import { EXIT } from './refusal.ts';
-import { checkAccess, DERIVATION_MS, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import { EXIT, Refusal } from './refusal.ts';
+import { type Call, checkAccess, DERIVATION_MS, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
 import { readSecretText } from './secret-text.ts';
 
+/** One derivation for each passphrase of the fleet, ms. */
+const SWEEP_MS = 600_000;
 const PASSPHRASE_FILE = '--passphrase-file <file>';
 const PASSPHRASE_HELP = 'read the passphrase from a file (- is standard input); else it is asked for';
 
@@ -33,11 +36,17 @@ export function keyCommand(): Command {
   );
   key.addCommand(
     remoteCommand('unlock', 'unlock keys; several names must share the passphrase')
-      .argument('<name...>')
+      .argument('[name...]')
+      .option('--all', 'every key that was not locked on purpose')
       .option(PASSPHRASE_FILE, PASSPHRASE_HELP)
       .action(unlock),
   );
   key.addCommand(remoteCommand('lock', 'lock a key, until it is unlocked by name').argument('<name>').action(lock));
+  key.addCommand(
+    remoteCommand('delete', 'sign nothing with a key any more; its sealed file and its name stay')
+      .argument('<name>')
+      .action(remove),
+  );
   return key;
 }
 
@@ -102,29 +111,58 @@ async function makeKey(name: string, secrets: Secret[], options: RemoteOptions):
   }
 }
 
-async function unlock(names: string[], options: KeyOptions): Promise<void> {
+interface Unlocked {
+  success: number;
+  total: number;
+  failed: { key: string; error: string }[];
+}
+
+async function unlock(names: string[], options: KeyOptions & { all?: boolean }): Promise<void> {
+  const areNamed = names.length > 0;
+  if (areNamed === (options.all === true)) {
+    throw new Refusal('give the names of the keys to unlock, or --all', EXIT.usage);
+  }
   checkAccess(options);
   const passphrase = await passphraseOf(options, false);
-  const failed: { key: string; error: string }[] = [];
   try {
-    await withDaemon(options, async (call) => {
-      for (const key of names) {
-        const result = JSON.parse(await call('unlock_key', [key, passphrase], DERIVATION_MS));
-        if (result.success !== true) failed.push({ key, error: String(result.error) });
-      }
-    });
+    const unlocked = await withDaemon(options, (call) =>
+      options.all === true ? sweep(call, passphrase) : unlockEach(call, names, passphrase),
+    );
+    const { success, total, failed } = unlocked;
+    const lines = [`${success} of ${total} unlocked`, ...failed.map(({ key, error }) => `${cell(key)}: ${error}`)];
+    show({ data: { success, total, failed }, text: lines.join('\n') }, options.json);
+    if (failed.length > 0) process.exitCode = EXIT.failed;
   } finally {
     wipe(passphrase);
   }
-  const success = names.length - failed.length;
-  const lines = [`${success} of ${names.length} unlocked`, ...failed.map(({ key, error }) => `${cell(key)}: ${error}`)];
-  show({ data: { success, total: names.length, failed }, text: lines.join('\n') }, options.json);
-  if (failed.length > 0) process.exitCode = EXIT.failed;
+}
+
+async function unlockEach(call: Call, names: string[], passphrase: Secret): Promise<Unlocked> {
+  const failed: Unlocked['failed'] = [];
+  for (const key of names) {
+    const result = JSON.parse(await call('unlock_key', [key, passphrase], DERIVATION_MS));
+    if (result.success !== true) failed.push({ key, error: String(result.error) });
+  }
+  return { success: names.length - failed.length, total: names.length, failed };
+}
+
+async function sweep(call: Call, passphrase: Secret): Promise<Unlocked> {
+  const options = secretJson({}, { passphrase });
+  try {
+    return JSON.parse(await call('unlock_keys', [options], SWEEP_MS)) as Unlocked;
+  } finally {
+    wipe(options);
+  }
 }
 
 async function lock(name: string, options: RemoteOptions): Promise<void> {
   await withDaemon(options, (call) => call('lock_key', [name]));
   show({ data: { name, locked: true }, text: `${cell(name)} is locked` }, options.json);
+}
+
+async function remove(name: string, options: RemoteOptions): Promise<void> {
+  await withDaemon(options, (call) => call('delete_key', [name]));
+  show({ data: { name, deleted: true }, text: `${cell(name)} is deleted` }, options.json);
 }
 
 function passphraseOf(options: KeyOptions, twice: boolean): Promise<Secret> {

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { cell, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
-import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import { type Call, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import { rowNumber } from './row-number.ts';
 import { parseRule, type RuleParam } from './rule.ts';
 
 /** `redoubt policy ...` */
@@ -14,6 +15,22 @@ export function policyCommand(): Command {
       .option('--rule <rule>', 'METHOD[:KIND][=COUNT], for example sign_event:1=100; once for each rule', collect, [])
       .option('--description <text>', 'what it is for')
       .action(create),
+  );
+  policy.addCommand(
+    remoteCommand('add-rule', 'let a policy grant more, in force at once')
+      .argument('<name>', 'of the policy, or its number')
+      .argument('<rule>', 'METHOD[:KIND][=COUNT], for example sign_event:1=100')
+      .action(addRule),
+  );
+  policy.addCommand(
+    remoteCommand('remove-rule', 'let a policy grant less, in force at once')
+      .argument('<id>', 'number of the rule: "redoubt policy list --json" shows it')
+      .action(removeRule),
+  );
+  policy.addCommand(
+    remoteCommand('delete', 'end everything that a policy grants, at once')
+      .argument('<name>', 'of the policy, or its number')
+      .action(remove),
   );
   return policy;
 }
@@ -40,7 +57,7 @@ async function list(options: RemoteOptions): Promise<void> {
 }
 
 async function create(name: string, options: RemoteOptions & { rule: string[]; description?: string }): Promise<void> {
-  const rules: RuleParam[] = options.rule.map(parseRule);
+  const rules: RuleParam[] = options.rule.map((rule) => parseRule(rule));
   if (rules.length === 0)
     throw new Refusal('a policy needs at least one --rule, for example --rule sign_event:1', EXIT.usage);
   const id = await withDaemon(options, async (call) => {
@@ -52,6 +69,45 @@ async function create(name: string, options: RemoteOptions & { rule: string[]; d
     return after.filter((policy) => policy.name === name).at(-1)?.id ?? null;
   });
   show({ data: { id, name }, text: `policy ${id}: ${cell(name)}` }, options.json);
+}
+
+async function addRule(name: string, rule: string, options: RemoteOptions): Promise<void> {
+  const param = parseRule(rule, 'the rule');
+  const policy = await withDaemon(options, async (call) => {
+    const { id } = await findPolicy(call, name);
+    await call('add_policy_rule', [id, JSON.stringify(param)]);
+    return findPolicy(call, String(id), true);
+  });
+  const text = `policy ${policy.id}: ${cell(policy.name)}  ${cell(policy.rules.map(ruleText).join(' '))}`;
+  show({ data: policy, text }, options.json);
+}
+
+async function removeRule(given: string, options: RemoteOptions): Promise<void> {
+  const id = rowNumber(given, 'a rule is removed', 'policy list --json');
+  await withDaemon(options, (call) => call('remove_policy_rule', [id]));
+  show({ data: { id, removed: true }, text: `rule ${id} is removed` }, options.json);
+}
+
+async function remove(given: string, options: RemoteOptions): Promise<void> {
+  const { id, name } = await withDaemon(options, async (call) => {
+    const policy = await findPolicy(call, given);
+    await call('delete_policy', [policy.id]);
+    return policy;
+  });
+  show({ data: { id, name, deleted: true }, text: `policy ${id} (${cell(name)}) is deleted` }, options.json);
+}
+
+/** By its name, or by its number when nothing has that name. Several of one name are told apart by number alone. */
+async function findPolicy(call: Call, given: string, byNumber = false): Promise<ListedPolicy> {
+  const policies = JSON.parse(await call('get_policies')) as ListedPolicy[];
+  const named = byNumber ? [] : policies.filter((policy) => policy.name === given);
+  if (named.length > 1) {
+    const ids = named.map((policy) => policy.id).join(', ');
+    throw new Refusal(`${named.length} policies are named "${given}": give the number of one (${ids})`);
+  }
+  const found = named[0] ?? policies.find((policy) => String(policy.id) === given);
+  if (found === undefined) throw new Refusal(`no policy named "${given}": see "redoubt policy list"`);
+  return found;
 }
 
 function ruleText({ method, kind, max_usage_count: limit, current_usage_count: used }: ListedRule): string {

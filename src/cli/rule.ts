@@ -9,27 +9,28 @@ export interface RuleParam {
   use_count?: number;
 }
 
-/** `METHOD[:KIND][=COUNT]`: `sign_event:1`, `sign_event:all=100`, `nip44_encrypt`. */
-export function parseRule(text: string): RuleParam {
+/**
+ * `METHOD[:KIND][=COUNT]`: `sign_event:1`, `sign_event:all=100`, `nip44_encrypt`.
+ *
+ * @param what it was given as, for the refusal
+ */
+export function parseRule(text: string, what = '--rule'): RuleParam {
+  const usage = (problem: string) => new Refusal(`${what} ${JSON.stringify(text)} ${problem}`, EXIT.usage);
   const [, method = '', kind, count] = /^([a-z0-9_]+)(?::([^=]*))?(?:=(.*))?$/.exec(text) ?? [];
-  if (method === '') throw usage(text, 'is no METHOD[:KIND][=COUNT], for example sign_event:1=100');
+  if (method === '') throw usage('is no METHOD[:KIND][=COUNT], for example sign_event:1=100');
   if (!(RULE_METHODS as readonly string[]).includes(method)) {
-    throw usage(text, `names no method of NIP-46; the nearest is ${nearest(method, RULE_METHODS)}`);
+    throw usage(`names no method of NIP-46; the nearest is ${nearest(method, RULE_METHODS)}`);
   }
-  if (kind !== undefined && method !== 'sign_event') throw usage(text, 'has a kind, which only sign_event takes');
+  if (kind !== undefined && method !== 'sign_event') throw usage('has a kind, which only sign_event takes');
   if (kind !== undefined && kind !== 'all' && !(/^\d{1,5}$/.test(kind) && Number(kind) <= 65_535)) {
-    throw usage(text, 'has a kind that is neither a number from 0 to 65535 nor "all"');
+    throw usage('has a kind that is neither a number from 0 to 65535 nor "all"');
   }
   if (count !== undefined && !/^[1-9]\d{0,14}$/.test(count)) {
-    throw usage(text, 'has a count that is no whole number of at least 1');
+    throw usage('has a count that is no whole number of at least 1');
   }
   return {
     method,
     ...(kind === undefined ? {} : { kind }),
     ...(count === undefined ? {} : { use_count: Number(count) }),
   };
-}
-
-function usage(text: string, problem: string): Refusal {
-  return new Refusal(`--rule ${JSON.stringify(text)} ${problem}`, EXIT.usage);
 }

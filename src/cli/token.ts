@@ -2,8 +2,8 @@ import { Command } from 'commander';
 import { parseDuration } from './duration.ts';
 import { show, table } from './output.ts';
 import { qrText } from './qr.ts';
-import { EXIT, Refusal } from './refusal.ts';
 import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import { rowNumber } from './row-number.ts';
 
 /** `redoubt token ...` */
 export function tokenCommand(): Command {
@@ -71,9 +71,8 @@ async function list(key: string, options: RemoteOptions): Promise<void> {
   show({ data: tokens, text: table(['ID', 'CLIENT', 'POLICY', 'STATE', 'EXPIRES'], rows, none) }, options.json);
 }
 
-async function revoke(id: string, options: RemoteOptions): Promise<void> {
-  if (!/^[1-9]\d{0,14}$/.test(id))
-    throw new Refusal('a token is revoked by its number: see "redoubt token list"', EXIT.usage);
+async function revoke(given: string, options: RemoteOptions): Promise<void> {
+  const id = rowNumber(given, 'a token is revoked', 'token list');
   await withDaemon(options, (call) => call('revoke_token', [id]));
-  show({ data: { id: Number(id), revoked: true }, text: `token ${id} is revoked` }, options.json);
+  show({ data: { id, revoked: true }, text: `token ${id} is revoked` }, options.json);
 }

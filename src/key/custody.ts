@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Link } from '../actor/link.ts';
 import type { UnlockPool } from '../keystore/pool.ts';
 import type { CreateResult, MainToVault, UnlockResult, VaultToMain } from '../keystore/protocol.ts';
-import type { MainToPolicy, Outcome, PolicyToMain } from '../policy/protocol.ts';
+import type { MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
 import type { Keys } from './keys.ts';
 
 export interface CustodyOptions {
@@ -27,8 +27,12 @@ export class Custody {
     this.#options = options;
   }
 
-  /** Answers when a client could connect: file durable, Key row committed, subscription live. */
-  async create(name: string, source: Source): Promise<CreateResult> {
+  /**
+   * Answers when a client could connect: file durable, Key row committed, subscription live.
+   *
+   * @param pairing what is to be committed with the row
+   */
+  async create(name: string, source: Source, pairing?: Pairing): Promise<CreateResult> {
     const { pool, keystore, logN, keys } = this.#options;
     try {
       const rows = await this.#options.policy().ask('keys', null);
@@ -37,12 +41,14 @@ export class Custody {
       const vault = await this.#options.vault().ask('intake', null);
       const created = await pool.create({ op: 'create', keystore, logN, name, source, vault, taken });
       if (!created.ok) return created;
-      const row = await this.#options.policy().ask('createKey', { name, pubkey: created.pubkey });
+      const { pubkey } = created;
+      const wanted = pairing === undefined ? { name, pubkey } : { name, pubkey, pairing };
+      const row = await this.#options.policy().ask('createKey', wanted);
       if (!row.ok) {
-        await this.#options.vault().ask('forget', { pubkey: created.pubkey });
+        await this.#options.vault().ask('forget', { pubkey });
         return { ok: false, refusal: row.refusal };
       }
-      keys.add(name, created.pubkey).unlock();
+      keys.add(name, pubkey).unlock();
       await this.#options.resubscribe();
       return created;
     } finally {
@@ -65,7 +71,12 @@ export class Custody {
       if (locked.length === 0) return result;
       const vault = await this.#options.vault().ask('intake', null);
       const opened = await pool.unlock({ op: 'unlock', keystore, keys: locked, source, vault });
-      for (const pubkey of opened.unlocked) keys.get(pubkey)?.unlock();
+      for (const pubkey of opened.unlocked) {
+        const key = keys.get(pubkey);
+        // Deleted while it was being opened.
+        if (key === undefined) await this.#options.vault().ask('forget', { pubkey });
+        else key.unlock();
+      }
       await this.#options.resubscribe();
       return {
         ...opened,
@@ -77,16 +88,20 @@ export class Custody {
     }
   }
 
-  /** Ends the keys' threads and makes the vault forget them, before anything else is said about it. */
-  async lock(names: string[]): Promise<Outcome<number>> {
+  /**
+   * Ends the keys' threads and makes the vault forget them, before anything else is said about it. `deleted`: then the
+   * keys are forgotten altogether; those that are not known are as deleted as can be.
+   */
+  async lock(names: string[], deleted = false): Promise<Outcome<number>> {
     const { keys } = this.#options;
-    const found = names.map((name) => keys.named(name));
-    const unknown = names.find((_, i) => found[i] === undefined);
-    if (unknown !== undefined) return { ok: false, refusal: `no key named ${unknown}` };
-    const unlocked = found.filter((key) => key?.unlocked === true);
+    const unknown = names.find((name) => keys.named(name) === undefined);
+    if (unknown !== undefined && !deleted) return { ok: false, refusal: `no key named ${unknown}` };
+    const found = names.map((name) => keys.named(name)).filter((key) => key !== undefined);
+    const unlocked = found.filter((key) => key.unlocked);
+    if (deleted) for (const key of found) keys.remove(key.pubkey);
     await Promise.all(
       unlocked.map(async (key) => {
-        await Promise.all([key!.lock(), this.#options.vault().ask('forget', { pubkey: key!.pubkey })]);
+        await Promise.all([key.lock(), this.#options.vault().ask('forget', { pubkey: key.pubkey })]);
       }),
     );
     await this.#options.resubscribe();

@@ -40,6 +40,11 @@ export class Keys {
     return key;
   }
 
+  /** Forgets a key that was deleted; whoever removes it locks it. */
+  remove(pubkey: string): void {
+    this.#keys.delete(pubkey);
+  }
+
   get(pubkey: string): VirtualKey | undefined {
     return this.#keys.get(pubkey);
   }

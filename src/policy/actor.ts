@@ -4,9 +4,14 @@ import { Link, type PortLike } from '../actor/link.ts';
 import type { Handlers } from '../actor/protocol.ts';
 import { beginAdmin, endAdmin } from './admin-log.ts';
 import { answerLogout, answerRequest } from './answer.ts';
-import { createKey, listKeys, setLocked } from './commands/keys.ts';
-import { createPolicy, listPolicies } from './commands/policies.ts';
+import { listAudit } from './commands/audit.ts';
+import { addCondition, removeCondition } from './commands/conditions.ts';
+import { createKey, deleteKey, listKeys, setLocked } from './commands/keys.ts';
+import { pair } from './commands/pair.ts';
+import { createPolicy, deletePolicy, listPolicies } from './commands/policies.ts';
+import { addRule, removeRule } from './commands/rules.ts';
 import { createToken, listTokens, revokeToken } from './commands/tokens.ts';
+import { listUsers, renameUser, revokeUser } from './commands/users.ts';
 import { PolicyEngine } from './engine.ts';
 import type {
   AdminToPolicy,
@@ -15,6 +20,7 @@ import type {
   KeyToPolicy,
   MainToPolicy,
   Outcome,
+  Pairing,
   PolicyToAdmin,
   PolicyToKey,
   PolicyToMain,
@@ -94,6 +100,11 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
       const unavailable: Outcome<null> = { ok: false, refusal: 'audit log unavailable' };
       return here.commits.submit({ work: () => work(here), unavailable, expires: clock.mono() + ADMIN_PATIENCE_MS });
     };
+    /** What these forget of the rules they forget in the same turn of the queue: no decision comes in between. */
+    const changed = <T>(work: (here: PolicyEngine) => Promise<Outcome<T>>): Promise<Outcome<T>> => {
+      const here = opened();
+      return here.change(() => work(here));
+    };
     return {
       begin: (wanted) => row(({ desk }) => beginAdmin(desk, wanted)),
       end: (wanted) => row(({ desk }) => endAdmin(desk, wanted)),
@@ -122,6 +133,18 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
           return outcome;
         });
       },
+      deleteKey: ({ name }) => changed(({ store, desk }) => deleteKey(store, desk, name)),
+      deletePolicy: ({ id }) => changed(({ store, desk }) => deletePolicy(store, desk, id)),
+      addRule: (wanted) => changed(({ store, desk }) => addRule(store, desk, wanted)),
+      removeRule: ({ id }) => changed(({ store, desk }) => removeRule(store, desk, id)),
+      listUsers: (wanted) => opened().commits.alone(async () => listUsers(opened().store, wanted)),
+      renameUser: (wanted) => changed(({ store, desk }) => renameUser(store, desk, wanted)),
+      revokeUser: ({ id }) => changed(({ store, desk }) => revokeUser(store, desk, id)),
+      addCondition: (wanted) => changed(({ store, desk }) => addCondition(store, desk, wanted)),
+      removeCondition: ({ id }) => changed(({ store, desk }) => removeCondition(store, desk, id)),
+      listAudit: (filter) => listAudit(opened(), clock, filter),
+      pair: ({ keyName, pairing }) =>
+        changed(({ store, desk }) => pair(store, desk, random, { keyName, pubkey: null, pairing })),
       status: () => opened().status(),
     };
   }
@@ -131,9 +154,14 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
     return { store: here.store, desk: here.desk, change: here.change.bind(here) };
   }
 
-  function makeKey(wanted: { name: string; pubkey: string }) {
+  function makeKey(wanted: { name: string; pubkey: string; pairing?: Pairing }) {
     const { store, desk, change } = parts();
     return change(async () => {
+      const { name, pubkey, pairing } = wanted;
+      if (pairing !== undefined) {
+        const paired = await pair(store, desk, random, { keyName: name, pubkey, pairing });
+        return paired.ok ? { ok: true as const, value: paired.value.key } : paired;
+      }
       const outcome = await createKey(store, clock, wanted);
       desk.index.forgetKey(wanted.name);
       return outcome;

@@ -83,6 +83,10 @@ export class Index {
     if (this.#clients.get(keyName)?.delete(client)) this.#bindings--;
   }
 
+  forgetPolicy(id: number): void {
+    this.#policies.delete(id);
+  }
+
   forgetKey(keyName: string): void {
     this.#keys.delete(keyName);
   }

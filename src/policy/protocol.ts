@@ -124,6 +124,74 @@ export type NewRule = {
   expiresAt: number | null;
 };
 
+/** An admin's manual override for one client. */
+export type NewCondition = {
+  method: string;
+  kind: string | null;
+  allowed: boolean;
+  expiresAt: number | null;
+};
+
+/** As stored; nsecbunkerd's rows may lack anything. */
+export type ConditionRow = {
+  id: number;
+  method: string | null;
+  kind: string | null;
+  content: string | null;
+  keyUserKeyName: string | null;
+  allowed: boolean | null;
+  keyUserId: number | null;
+  expiresAt: number | null;
+};
+
+/** A client that was ever bound to a key. */
+export type UserRow = {
+  id: number;
+  keyName: string;
+  pubkey: string;
+  /** What admins call it. */
+  description: string | null;
+  createdAt: number;
+  lastUsedAt: number | null;
+  revokedAt: number | null;
+  conditions: ConditionRow[];
+};
+
+/** Rows of the audit log, the newest first. `key` is a name; pubkeys are hex. */
+export type AuditFilter = {
+  key: string | null;
+  client: string | null;
+  /** ms since the epoch */
+  since: number | null;
+  offset: number;
+  limit: number;
+};
+
+/** A row of the audit log as it is stored. */
+export type LoggedRow = {
+  id: number;
+  timestamp: number;
+  type: string;
+  method: string | null;
+  /** JSON, without content or secrets. */
+  params: string | null;
+  keyUserId: number | null;
+  hash: string | null;
+};
+
+/** What pairing a machine needs besides its key. docs/PAIRING.md */
+export type Pairing = {
+  /** By name; one of the ready-made ones is made, or completed, if need be. */
+  policy: string;
+  clientName: string;
+  expiresAt: number | null;
+  createdBy: string;
+  /** Revokes the key's other clients, and the tokens of it that nobody has redeemed. */
+  revokeOld: boolean;
+};
+
+export type Paired = { key: KeyRow; token: TokenRow };
+
 /** An admin command either did it or says in one line why not. */
 export type Outcome<T> = { ok: true; value: T } | { ok: false; refusal: string };
 
@@ -151,6 +219,21 @@ export type AdminToPolicy = {
     Outcome<TokenRow>
   >;
   revokeToken: Ask<{ id: number }, Outcome<null>>;
+  /** A token for an existing key, its policy and the end of other clients: all or nothing. */
+  pair: Ask<{ keyName: string; pairing: Pairing }, Outcome<Paired>>;
+  /** Soft: the row keeps its name and pubkey. */
+  deleteKey: Ask<{ name: string }, Outcome<null>>;
+  deletePolicy: Ask<{ id: number }, Outcome<null>>;
+  /** The rule that is there now: an identical one is not added twice. */
+  addRule: Ask<{ policyId: number; rule: NewRule }, Outcome<RuleRow>>;
+  removeRule: Ask<{ id: number }, Outcome<null>>;
+  listUsers: Ask<{ keyName: string; offset: number; limit: number | null }, UserRow[]>;
+  /** Under one key, or under every key when `keyName` is null. */
+  renameUser: Ask<{ pubkey: string; name: string; keyName: string | null }, Outcome<null>>;
+  revokeUser: Ask<{ id: number }, Outcome<null>>;
+  addCondition: Ask<{ keyUserId: number; condition: NewCondition }, Outcome<null>>;
+  removeCondition: Ask<{ id: number }, Outcome<null>>;
+  listAudit: Ask<AuditFilter, Outcome<LoggedRow[]>>;
   status: Ask<null, PolicyStatus>;
 };
 /** The admin actor signs the head of the audit chain and keeps it (docs/POLICY.md). */
@@ -191,7 +274,8 @@ export type MainToPolicy = MainProtocol<{
   attachKey: Tell<{ keyName: string; port: import('node:worker_threads').MessagePort }>;
   attachAdmin: Tell<{ port: import('node:worker_threads').MessagePort }>;
   keys: Ask<null, KeyRow[]>;
-  createKey: Ask<{ name: string; pubkey: string }, Outcome<KeyRow>>;
+  /** `pairing`: in the same transaction, a token for it. */
+  createKey: Ask<{ name: string; pubkey: string; pairing?: Pairing }, Outcome<KeyRow>>;
   /** Client pubkeys that are bound to the key (revoked ones too: they are owed a denial). */
   clients: Ask<{ keyName: string }, string[]>;
   /** A real write, durable, that leaves nothing behind. */

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { readDateTime } from '../../prisma-compat/date-time.ts';
+import type { LoggedRow } from '../policy/protocol.ts';
 
 export interface OldRow {
   id: number;
@@ -15,6 +16,7 @@ export class AuditRows {
   readonly #count: Database.Statement;
   readonly #since: Database.Statement;
   readonly #oldest: Database.Statement;
+  readonly #before: Database.Statement;
 
   constructor(db: Database.Database) {
     this.#last = db.prepare('SELECT id AS seq, hash FROM "Log" WHERE hash IS NOT NULL ORDER BY id DESC LIMIT 1');
@@ -22,6 +24,9 @@ export class AuditRows {
     this.#count = db.prepare('SELECT count(*) FROM "Log"').pluck();
     this.#since = db.prepare('SELECT type, params FROM "Log" WHERE timestamp >= ? AND hash IS NOT NULL');
     this.#oldest = db.prepare('SELECT id, timestamp AS time, hash FROM "Log" ORDER BY id LIMIT ?');
+    this.#before = db.prepare(
+      'SELECT id, timestamp, type, method, params, keyUserId, hash FROM "Log" WHERE id < ? ORDER BY id DESC LIMIT ?',
+    );
   }
 
   /** Rows up to it are no part of the chain: they were pruned, or are older than it. */
@@ -46,5 +51,11 @@ export class AuditRows {
   oldest(limit: number): OldRow[] {
     const rows = this.#oldest.all(limit) as { id: number; time: unknown; hash: string | null }[];
     return rows.map((row) => ({ ...row, time: readDateTime(row.time) ?? 0 }));
+  }
+
+  /** Rows whose ids are smaller, the newest first. */
+  before(id: number, limit: number): LoggedRow[] {
+    const rows = this.#before.all(id, limit) as (Omit<LoggedRow, 'timestamp'> & { timestamp: unknown })[];
+    return rows.map((row) => ({ ...row, timestamp: readDateTime(row.timestamp) ?? 0 }));
   }
 }

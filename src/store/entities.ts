@@ -153,7 +153,10 @@ export const User = defineEntity({
   },
 });
 
+export type KeyEntity = InferEntity<typeof Key>;
 export type TokenEntity = InferEntity<typeof Token>;
 export type PolicyEntity = InferEntity<typeof Policy>;
+export type PolicyRuleEntity = InferEntity<typeof PolicyRule>;
+export type SigningConditionEntity = InferEntity<typeof SigningCondition>;
 
 export const ENTITIES = [Key, KeyUser, Policy, PolicyRule, Token, TokenRuleUsage, SigningCondition, Log, Request, User];

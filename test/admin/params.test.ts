@@ -6,6 +6,7 @@ import { cutSecrets, type JsonPath, valueAt } from '../../src/admin/cut-secrets.
 import { decodeJsonString, encodeJsonString } from '../../src/admin/json-string.ts';
 import { methods } from '../../src/admin/methods/index.ts';
 import { readRequest, requestFingerprint } from '../../src/admin/params.ts';
+import { secretJson } from '../../src/admin/secret-json.ts';
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
@@ -175,6 +176,19 @@ test('a JSON string that is written is read back', () => {
   );
 });
 
+test('JSON that is written around secrets is read back', () => {
+  fc.assert(
+    fc.property(fc.dictionary(text, value), fc.dictionary(text, text), (open, secrets) => {
+      const members = Object.entries(secrets).map(
+        ([name, text]) => [`secret ${name}`, asSecret(encode(text))] as const,
+      );
+      const written = JSON.parse(decode(secretJson(open, Object.fromEntries(members))));
+      const read = Object.fromEntries(members.map(([name, bytes]) => [name, decode(bytes)]));
+      assert.equal(written, { ...JSON.parse(JSON.stringify(open)), ...read });
+    }),
+  );
+});
+
 test('secret parameters are bytes wherever the method stands; those of an unknown method are not kept at all', () => {
   const secretOf = (name: string) => methods.get(name)?.secret ?? null;
   const read = (document: string) => readRequest(encode(document), secretOf);
@@ -186,14 +200,14 @@ test('secret parameters are bytes wherever the method stands; those of an unknow
     const request = read(document)!;
     assert.equal([request.id, request.method, request.params], ['1', 'unlock_key', ['k', '']]);
     assert.equal(
-      [...request.secrets].map(([index, bytes]) => [index, decode(bytes)]),
-      [[1, 'pass']],
+      [...request.secrets].map(({ path, bytes }) => [path, decode(bytes)]),
+      [[[1], 'pass']],
     );
   }
   const unknown = read('{"id":"1","method":"unlock_kye","params":["k","pass",["x"],7]}')!;
   assert.equal(unknown.params, ['', '', [''], 0]);
   const nested = read('{"id":"1","method":"unlock_key","params":["k",["pass"]],"extra":"pass"}')!;
-  assert.equal([nested.params, nested.secrets.size], [['k', ['']], 0]);
+  assert.equal([nested.params, nested.secrets.length], [['k', ['']], 0]);
   assert.equal(read('{"id":"1","method":"unlock_key"}')!.params, []);
   assert.equal(read('{"id":"1","method":"unlock_key","params":"pass"}')!.params, []);
   for (const none of [
@@ -211,6 +225,48 @@ test('secret parameters are bytes wherever the method stands; those of an unknow
   }
 });
 
+test('secrets inside a parameter that is JSON are bytes too, and so is each member that the method does not know', () => {
+  const read = (method: string, ...params: unknown[]) => {
+    const request = readRequest(
+      encode(JSON.stringify({ params, id: '1', method })),
+      (name) => methods.get(name)?.secret ?? null,
+    )!;
+    return [request.params, request.secrets.map(({ path, bytes }) => [path.join('.'), decode(bytes)])];
+  };
+  const options = {
+    key: 'k',
+    client_name: 'c',
+    policy: 'p',
+    passphrase: 'pa"\\ss',
+    pasphrase: 'typo',
+    revoke_old: true,
+  };
+  const pair = [
+    [{ ...options, passphrase: '', pasphrase: '' }],
+    [
+      ['0.passphrase', 'pa"\\ss'],
+      ['0.pasphrase', 'typo'],
+    ],
+  ];
+  assert.equal(read('pair', JSON.stringify(options)), pair);
+  assert.equal(read('pair', options), pair, 'the object itself');
+  const many = { passphrases: { 'a.b': 'one', c: ['two'] } };
+  const swept = [
+    [{ passphrases: { 'a.b': '', c: [''] } }],
+    [
+      ['0.passphrases.a.b', 'one'],
+      ['0.passphrases.c.0', 'two'],
+    ],
+  ];
+  assert.equal(read('unlock_keys', JSON.stringify(many)), swept);
+  assert.equal(read('unlock_keys', many), swept);
+  const text = JSON.stringify(options);
+  for (const hidden of [JSON.stringify(text), `[${text}]`, `${text}x`, '"pass"', 'pass', '', '{"passphrase":"pass"']) {
+    assert.equal(read('pair', hidden), [[''], []], hidden);
+  }
+  assert.equal(read('pair', ['pass']), [[['']], [['0.0', 'pass']]]);
+});
+
 test('a fingerprint tells requests apart by everything in them, secrets included', () => {
   const key = asSecret(new Uint8Array(32));
   const of = (admin: string, document: string) =>
@@ -226,6 +282,9 @@ test('a fingerprint tells requests apart by everything in them, secrets included
     of('a', '{"id":"1","method":"unlock_key","params":["k","pass","x"]}'),
   ];
   assert.is(new Set([one, ...others]).size, 7);
+  const sweep = (passphrase: string) =>
+    of('a', JSON.stringify({ id: '1', method: 'unlock_keys', params: [JSON.stringify({ passphrase })] }));
+  assert.is.not(sweep('pass'), sweep('past'));
 });
 
 test.run();

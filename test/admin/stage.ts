@@ -13,8 +13,19 @@ import { npubEncode } from '../../src/admin/npub.ts';
 import type { AdminToMain, MainToAdmin } from '../../src/admin/protocol.ts';
 import { loadCurve } from '../../src/curve/load.ts';
 import { pooledRandom } from '../../src/curve/random.ts';
-import type { PassphraseMessage } from '../../src/keystore/protocol.ts';
-import type { AdminToPolicy, KeyRow, LogLine, PolicyRow, PolicyToAdmin, TokenRow } from '../../src/policy/protocol.ts';
+import type { PassphraseMessage, UnlockResult } from '../../src/keystore/protocol.ts';
+import type {
+  AdminToPolicy,
+  KeyRow,
+  LoggedRow,
+  LogLine,
+  Paired,
+  Pairing,
+  PolicyRow,
+  PolicyToAdmin,
+  TokenRow,
+  UserRow,
+} from '../../src/policy/protocol.ts';
 
 export const RELAYS = ['wss://b.example.com', 'ws://127.0.0.1:4736'];
 const curve = await loadCurve();
@@ -24,6 +35,11 @@ export class Records {
   keys: KeyRow[] = [];
   policies: PolicyRow[] = [];
   tokens: TokenRow[] = [];
+  users: UserRow[] = [];
+  /** The newest first, whatever is asked for. */
+  audit: LoggedRow[] = [];
+  /** What was asked of the records beyond those above. */
+  asked: [command: string, body: unknown][] = [];
   begun: { admin: string; event: string; method: string; target: string }[] = [];
   ended: { method: string; target: string; outcome: string }[] = [];
   /** What `begin` answers instead; the database cannot be written. */
@@ -98,8 +114,100 @@ export class Records {
         token.revokedAt = now();
         return ok(null);
       },
+      deleteKey: ({ name }) => {
+        const key = this.keys.find((key) => key.name === name);
+        if (key === undefined) return no(`no key named "${name}"`);
+        key.deletedAt ??= now();
+        return ok(null);
+      },
+      deletePolicy: ({ id }) => {
+        if (!this.policies.some((policy) => policy.id === id)) return no(`there is no policy ${id}`);
+        this.policies = this.policies.filter((policy) => policy.id !== id);
+        return ok(null);
+      },
+      addRule: ({ policyId, rule }) => {
+        const policy = this.policies.find((policy) => policy.id === policyId);
+        if (policy === undefined) return no(`there is no policy ${policyId}`);
+        const row = { id: 20 + policy.rules.length, currentUsageCount: 0, ...rule };
+        policy.rules.push(row);
+        return ok(row);
+      },
+      removeRule: ({ id }) => {
+        const policy = this.policies.find((policy) => policy.rules.some((rule) => rule.id === id));
+        if (policy === undefined) return no(`there is no rule ${id}`);
+        policy.rules = policy.rules.filter((rule) => rule.id !== id);
+        return ok(null);
+      },
+      listUsers: ({ keyName, offset, limit }) =>
+        this.users
+          .filter((user) => user.keyName === keyName)
+          .slice(offset, limit === null ? undefined : offset + limit),
+      renameUser: (body) => {
+        this.asked.push(['renameUser', body]);
+        return ok(null);
+      },
+      revokeUser: ({ id }) => {
+        const user = this.users.find((user) => user.id === id);
+        if (user === undefined) return no(`there is no user ${id}`);
+        user.revokedAt = now();
+        return ok(null);
+      },
+      addCondition: (body) => {
+        this.asked.push(['addCondition', body]);
+        return ok(null);
+      },
+      removeCondition: (body) => {
+        this.asked.push(['removeCondition', body]);
+        return ok(null);
+      },
+      listAudit: (body) => {
+        this.asked.push(['listAudit', body]);
+        return ok(this.audit);
+      },
+      pair: ({ keyName, pairing }) => ok(this.pair(keyName, pairing)),
       status: () => ({ writable: true, lastWrite: null, failure: null, schemaVersion: 3, auditRows: 7 }),
     };
+  }
+
+  addUser(keyName: string, pubkey = getPublicKey(generateSecretKey())): UserRow {
+    const user: UserRow = {
+      id: this.users.length + 1,
+      keyName,
+      pubkey,
+      description: null,
+      createdAt: 1_700_000_000_000,
+      lastUsedAt: null,
+      revokedAt: null,
+      conditions: [],
+    };
+    this.users.push(user);
+    return user;
+  }
+
+  /** What the policy actor does in one transaction. */
+  pair(keyName: string, pairing: Pairing): Paired {
+    this.asked.push(['pair', pairing]);
+    const key = this.keys.find((key) => key.name === keyName)!;
+    const policy = this.policies.find((policy) => policy.name === pairing.policy);
+    const id = this.tokens.length + 1;
+    const token: TokenRow = {
+      id,
+      keyName,
+      keyPubkey: key.pubkey,
+      clientName: pairing.clientName,
+      secret: id.toString(16).padStart(64, '0'),
+      policyId: policy?.id ?? 1,
+      policyName: pairing.policy,
+      createdAt: 0,
+      updatedAt: 0,
+      expiresAt: pairing.expiresAt,
+      redeemedAt: null,
+      redeemedBy: null,
+      revokedAt: null,
+      keyUserId: null,
+    };
+    this.tokens.push(token);
+    return { key, token };
   }
 
   addKey(name: string, pubkey = getPublicKey(generateSecretKey())): KeyRow {
@@ -133,7 +241,10 @@ export class MainThread {
   /** Ends a derivation; set by a test to hold one. */
   derivation: Promise<void> = Promise.resolve();
   passphrase = 'correct horse';
+  /** Of keys that have one of their own. */
+  passphrases = new Map<string, string>();
   locked: string[][] = [];
+  deleted: string[] = [];
 }
 
 export interface Stage {
@@ -315,23 +426,30 @@ export function mainHandlers(main: MainThread, records: Records): Handlers<Admin
       main.onPublish(event);
     },
     verdict: ({ ok }) => main.verdicts.push(ok),
-    createKey: async ({ name, port }) => {
+    createKey: async ({ name, port, pairing }) => {
       await take(name, port);
       const { pubkey } = records.addKey(name);
+      if (pairing !== undefined) records.pair(name, pairing);
       main.unlocked.add(name);
       return { ok: true, pubkey };
     },
     unlockKeys: async ({ names, source }) => {
-      const name = names[0]!;
-      const { pubkey } = records.keys.find((key) => key.name === name)!;
-      const passphrase = 'port' in source ? await take(name, source.port) : main.passphrase;
-      if (passphrase !== main.passphrase)
-        return { unlocked: [], failed: [{ name, pubkey, error: 'wrong passphrase' }] };
-      main.unlocked.add(name);
-      return { unlocked: [pubkey], failed: [] };
+      const passphrase = 'port' in source ? await take(names.join(' '), source.port) : main.passphrase;
+      const result: UnlockResult = { unlocked: [], failed: [] };
+      for (const name of names) {
+        const { pubkey } = records.keys.find((key) => key.name === name)!;
+        if (passphrase !== (main.passphrases.get(name) ?? main.passphrase)) {
+          result.failed.push({ name, pubkey, error: 'wrong passphrase' });
+          continue;
+        }
+        main.unlocked.add(name);
+        result.unlocked.push(pubkey);
+      }
+      return result;
     },
-    lockKeys: ({ names }) => {
+    lockKeys: ({ names, deleted }) => {
       main.locked.push([...names]);
+      if (deleted === true) main.deleted.push(...names);
       const locked = names.filter((name) => main.unlocked.delete(name)).length;
       return { ok: true, value: locked };
     },

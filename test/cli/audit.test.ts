@@ -97,6 +97,53 @@ test('an edited row is pointed at, and a log that was cut short disagrees with t
   }
 });
 
+test('export: every row as a line, the oldest first, or one document; only what is asked for', async () => {
+  const exported = (...args: string[]) => runMain(['audit', 'export', '--data', rig.folder, ...args]);
+  const { code, out, err } = await exported();
+  assert.equal([code, err], [0, '']);
+  const stored = rig.audit();
+  const lines = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.equal(
+    lines.map(({ id, type, method, params, keyUserId }) => ({ id, type, method, params, keyUserId })),
+    stored,
+  );
+  assert.equal(Object.keys(lines[0]), ['id', 'timestamp', 'type', 'method', 'keyUserId', 'params', 'hash']);
+  assert.is(new Date(lines[0].timestamp).toISOString(), lines[0].timestamp);
+  assert.equal(JSON.parse((await exported('--json')).out), lines);
+  assert.is((await exported('--client', hex('client'))).out, out);
+  assert.equal(JSON.parse((await exported('--json', '--client', hex('nobody'))).out), []);
+  assert.is((await exported('--key', 'nokey')).out, '');
+  assert.is((await exported('--since', '1h')).out, out);
+  assert.is((await exported('--since', '2999-01-01')).out, '');
+  assert.is((await exported('--client', 'x')).code, 2);
+});
+
+test("an export of rows that nsecbunkerd wrote, and of a file that was never Redoubt's", async () => {
+  const old = join(rig.folder, 'old.db');
+  const db = new Database(old);
+  db.exec(`CREATE TABLE "Log" (id INTEGER PRIMARY KEY, timestamp DATETIME, type TEXT, method TEXT, params TEXT, keyUserId INTEGER);
+    INSERT INTO "Log" VALUES (1, '2023-11-14 22:13:20', 'sign', NULL, 'no JSON', NULL), (2, 9e15, 'x', NULL, NULL, 3)`);
+  db.close();
+  process.env.DATABASE_URL = old;
+  const { out } = await runMain(['audit', 'export', '--data', rig.folder, '--json']);
+  delete process.env.DATABASE_URL;
+  assert.equal(JSON.parse(out), [
+    {
+      id: 1,
+      timestamp: '2023-11-14T22:13:20.000Z',
+      type: 'sign',
+      method: null,
+      keyUserId: null,
+      params: 'no JSON',
+      hash: null,
+    },
+    { id: 2, timestamp: null, type: 'x', method: null, keyUserId: 3, params: null, hash: null },
+  ]);
+});
+
 test('what is no database, and none at all', async () => {
   writeFileSync(join(rig.folder, 'text.db'), 'this is not a database, and long enough to tell'.repeat(50));
   for (const [name, message] of [
@@ -104,10 +151,12 @@ test('what is no database, and none at all', async () => {
     ['none.db', /there is no database at/],
   ] as const) {
     process.env.DATABASE_URL = join(rig.folder, name);
-    const { code, err } = await verify();
+    for (const command of ['verify', 'export']) {
+      const { code, out, err } = await runMain(['audit', command, '--data', rig.folder]);
+      assert.equal([code, out], [1, '']);
+      assert.match(err, message);
+    }
     delete process.env.DATABASE_URL;
-    assert.is(code, 1);
-    assert.match(err, message);
   }
 });
 

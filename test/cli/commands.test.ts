@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { nip19 } from 'nostr-tools';
+import { getPublicKey, nip19 } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connectionString } from '../../src/admin/connection-string.ts';
@@ -149,6 +149,101 @@ test('policies and tokens: create, list, revoke', async () => {
   assert.match((await run('token', 'list', 'k')).out, /\n1 +phone +p +unredeemed +20/);
 });
 
+test('policies change: by name, or by number where names are shared', async () => {
+  await json('policy', 'create', 'p', '--rule', 'sign_event:1');
+  const changed = (await json('policy', 'add-rule', 'p', 'sign_event:7=3')) as { id: number; rules: { id: number }[] };
+  assert.is(changed.id, 1);
+  assert.equal(
+    stage.records.policies[0]!.rules.map(({ kind, maxUsageCount }) => [kind, maxUsageCount]),
+    [
+      ['1', null],
+      ['7', 3],
+    ],
+  );
+  assert.is(
+    (await run('policy', 'add-rule', '1', 'nip44_encrypt')).out,
+    'policy 1: p  sign_event:1 sign_event:7=0/3 nip44_encrypt\n',
+  );
+  const { id } = changed.rules[1]!;
+  assert.equal(await json('policy', 'remove-rule', String(id)), { id, removed: true });
+  assert.is(stage.records.policies[0]!.rules.length, 2);
+  stage.records.policies.push({ ...stage.records.policies[0]!, id: 5, rules: [] });
+  assert.is(
+    (await run('policy', 'delete', 'p')).err,
+    'redoubt: 2 policies are named "p": give the number of one (1, 5)\n',
+  );
+  assert.equal(await json('policy', 'delete', '5'), { id: 5, name: 'p', deleted: true });
+  assert.equal(await json('policy', 'delete', 'p'), { id: 1, name: 'p', deleted: true });
+  assert.is((await run('policy', 'delete', 'p')).err, 'redoubt: no policy named "p": see "redoubt policy list"\n');
+});
+
+test('clients: list, rename, revoke', async () => {
+  stage.records.addKey('k');
+  const user = stage.records.addUser('k');
+  user.description = 'phone';
+  assert.equal(await json('user', 'list', 'k'), [
+    {
+      id: 1,
+      name: 'k',
+      pubkey: user.pubkey,
+      description: 'phone',
+      createdAt: '2023-11-14T22:13:20.000Z',
+      lastUsedAt: null,
+      revokedAt: null,
+      signingConditions: [],
+    },
+  ]);
+  assert.is(
+    (await run('user', 'list', 'k')).out.replaceAll(/ +/g, ' '),
+    `ID NAME PUBKEY STATE LAST USED\n1 phone ${user.pubkey} bound -\n`,
+  );
+  assert.equal(await json('user', 'rename', user.pubkey, 'till'), { pubkey: user.pubkey, name: 'till' });
+  await json('user', 'rename', user.pubkey, 'till', '--key', 'k');
+  assert.equal(stage.records.asked, [
+    ['renameUser', { pubkey: user.pubkey, name: 'till', keyName: null }],
+    ['renameUser', { pubkey: user.pubkey, name: 'till', keyName: 'k' }],
+  ]);
+  assert.equal(await json('user', 'revoke', '1'), { id: 1, revoked: true });
+  assert.match((await run('user', 'list', 'k')).out, / revoked /);
+});
+
+test('key delete', async () => {
+  stage.records.addKey('k');
+  assert.equal(await json('key', 'delete', 'k'), { name: 'k', deleted: true });
+  assert.equal(await json('key', 'list'), []);
+});
+
+test('audit list: what is asked for, and what people see', async () => {
+  const client = 'ab'.repeat(32);
+  const row = { timestamp: 1_700_000_000_000, keyUserId: null, hash: null };
+  const params = JSON.stringify({ keyName: 'k', client, kind: 1, grant: 'rule:3' });
+  const done = JSON.stringify({ phase: 'end', admin: 'cd'.repeat(32), target: 'user 5', outcome: 'ok' });
+  stage.records.audit = [
+    { ...row, id: 9, type: 'admin', method: 'revoke_user', params: done },
+    { ...row, id: 8, type: 'request', method: 'sign_event', params },
+    { ...row, id: 1, type: 'old', method: null, params: 'text' },
+  ];
+  const before = Date.now();
+  const listed = await json('audit', 'list', '--key', 'k', '--client', client, '--since', '2h', '--limit', '7');
+  assert.equal(
+    (listed as { id: number }[]).map(({ id }) => id),
+    [9, 8, 1],
+  );
+  const [, asked] = stage.records.asked[0] as [string, { since: number }];
+  assert.equal({ ...asked, since: 0 }, { key: 'k', client, since: 0, offset: 0, limit: 7 });
+  assert.ok(asked.since >= before - 7_200_000 && asked.since <= Date.now() - 7_200_000);
+  assert.is(
+    (await run('audit', 'list')).out.replaceAll(/ +/g, ' '),
+    [
+      'ROW TIME TYPE METHOD KEY WHO WHAT',
+      '9 2023-11-14T22:13:20.000Z admin revoke_user - cdcdcdcdcdcdcdcd user 5, ok',
+      '8 2023-11-14T22:13:20.000Z request sign_event k abababababababab kind 1, rule:3',
+      '1 2023-11-14T22:13:20.000Z old - - - -',
+      '',
+    ].join('\n'),
+  );
+});
+
 test('status', async () => {
   assert.is(((await json('status')) as { schemaVersion: number }).schemaVersion, 3);
   assert.match((await run('status')).out, /keys +1: 1 unlocked \(1 active\), 0 locked\n/);
@@ -163,6 +258,14 @@ test('what fails says so on standard error alone, with its exit code', async () 
     [2, /^redoubt: a policy needs at least one --rule/, ['policy', 'create', 'p']],
     [2, /^redoubt: --rule "x" names no method/, ['policy', 'create', 'p', '--rule', 'x']],
     [2, /^redoubt: a token is revoked by its number/, ['token', 'revoke', 'x']],
+    [2, /^redoubt: a client is revoked by its number: see "redoubt user list"/, ['user', 'revoke', '0']],
+    [2, /^redoubt: a rule is removed by its number/, ['policy', 'remove-rule', 'x']],
+    [2, /^redoubt: the rule "x" names no method/, ['policy', 'add-rule', 'p', 'x']],
+    [2, /^redoubt: the new name is empty/, ['user', 'rename', 'ab'.repeat(32), ' ']],
+    [2, /^redoubt: --since is a date/, ['audit', 'list', '--since', 'yesterday']],
+    [2, /^redoubt: --limit is a number/, ['audit', 'list', '--limit', '0']],
+    [1, /^redoubt: Invalid params: pubkey must be a public key/, ['user', 'rename', 'npub1x', 'n']],
+    [1, /^redoubt: no key named "x"/, ['user', 'list', 'x']],
     [2, /^error: missing required argument 'name'/, ['key', 'create']],
     [2, /^error: required option '--policy <name>' not specified/, ['token', 'create', 'k']],
     [2, /^error: unknown option '--passphrase'/, ['key', 'create', 'n', '--passphrase', 'secret']],
@@ -228,11 +331,69 @@ test('every command has --help', async () => {
     'token list',
     'token revoke',
     'audit verify',
+    'audit list',
+    'audit export',
+    'user list',
+    'user rename',
+    'user revoke',
+    'policy add-rule',
+    'policy remove-rule',
+    'policy delete',
+    'key delete',
   ]) {
     const ran = await run(...command.split(' ').filter(Boolean), '--help');
     assert.is(ran.code, 0, command);
     assert.ok(ran.out.startsWith(`Usage: redoubt ${command}`.trimEnd()), ran.out);
   }
+});
+
+test('key unlock --all: every key, and those that stay locked are named', async () => {
+  for (const name of ['a', 'own']) stage.records.addKey(name);
+  stage.main.passphrases.set('own', 'another');
+  const right = file('right', 'correct horse');
+  const ran = await run('key', 'unlock', '--all', '--passphrase-file', right, '--json');
+  assert.is(ran.code, 1);
+  assert.equal(JSON.parse(ran.out), { success: 1, total: 2, failed: [{ key: 'own', error: 'wrong passphrase' }] });
+  assert.is(
+    (await run('key', 'unlock', '--all', '--passphrase-file', right)).out,
+    '1 of 2 unlocked\nown: wrong passphrase\n',
+  );
+  for (const args of [[], ['a', '--all']]) {
+    const { code, err } = await run('key', 'unlock', ...args, '--passphrase-file', right);
+    assert.equal([code, err], [2, 'redoubt: give the names of the keys to unlock, or --all\n']);
+  }
+});
+
+test('pair: a new key needs its passphrase, a known one does not; the seed URL can be drawn', async () => {
+  const passphrase = file('pass', 'say "when"\n');
+  const made = (await json('pair', 'atm', '--expires', '30d', '--passphrase-file', passphrase)) as {
+    seed_url: string;
+    token_id: number;
+  };
+  assert.equal(stage.main.got, [{ name: 'atm', passphrase: 'say "when"' }]);
+  const expiresAt = stage.clock.now() + 30 * 86_400_000;
+  const createdBy = getPublicKey(stage.admin);
+  const first = { policy: 'spirekeeper-spire', clientName: 'atm', expiresAt, createdBy, revokeOld: false };
+  assert.equal(stage.records.asked, [['pair', first]]);
+  const names = ['npub', 'pubkey', 'key', 'token_id', 'bunker_url', 'seed_url', 'expires_at'];
+  assert.equal(Object.keys(made), names);
+
+  const args = ['--policy', 'p', '--client', 'till', '--relay', 'ws://b.example', '--relay', 'wss://a.example'];
+  const { code, out } = await run('pair', 'atm', ...args, '--revoke-old', '--qr');
+  assert.is(code, 0);
+  assert.match(
+    out,
+    /^atm {2}npub1\w+\ntoken 2, good for one machine, without end:\nbunker:.*\nspire-seed:v1:\S+\n[ ▀▄█\n]+$/,
+  );
+  assert.match(out, 'relay=ws%3A%2F%2Fb.example&relay=wss%3A%2F%2Fa.example');
+  const second = { policy: 'p', clientName: 'till', expiresAt: null, createdBy, revokeOld: true };
+  assert.equal(stage.records.asked[1], ['pair', second]);
+  assert.is(stage.main.got.length, 1);
+  const bad = await run('pair', 'atm', '--relay', 'http://x');
+  assert.equal(
+    [bad.code, bad.err],
+    [1, 'redoubt: Invalid params: options.relays[0] must start with wss:// or ws://\n'],
+  );
 });
 
 test.run();

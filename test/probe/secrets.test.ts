@@ -36,7 +36,14 @@ const daemon = new TestDaemon({
 
 const imported = generateSecretKey();
 const client = generateSecretKey();
-const passphrases = { imported: `import-${randomUUID()}`, made: `made-${randomUUID()}` };
+const passphrases = {
+  imported: `import-${randomUUID()}`,
+  made: `made-${randomUUID()}`,
+  paired: `paired-${randomUUID()}`,
+  /** Of no key. */
+  wrong: `wrong-${randomUUID()}`,
+  mistyped: `mistyped-${randomUUID()}`,
+};
 const plaintext = `between the two of us ${randomUUID()}`;
 /** Private keys of the keys that are locked before the memory is scanned. */
 const lockedKeys: Needle[] = [];
@@ -64,6 +71,18 @@ test('keys are created, imported, unlocked and used', async () => {
   await admin.result('lock_key', ['made']);
   assert.is(JSON.parse(await admin.result('unlock_key', ['made', 'a wrong passphrase'])).success, false);
   assert.is(JSON.parse(await admin.result('unlock_key', ['made', passphrases.made])).success, true);
+  const machine = { key: 'paired', client_name: 'machine', policy: 'atm-21000' };
+  await admin.result('pair', [JSON.stringify({ ...machine, passphrase: passphrases.paired })]);
+  await admin.result('pair', [{ ...machine, passphrase: passphrases.wrong, pasphrase: passphrases.mistyped }]);
+  for (const name of ['made', 'paired']) await admin.result('lock_key', [name]);
+  const swept = async (options: unknown) => JSON.parse(await admin.result('unlock_keys', [options])).success;
+  const own = { made: passphrases.made, paired: passphrases.paired };
+  assert.is(await swept(JSON.stringify({ passphrases: { made: passphrases.wrong, nobody: passphrases.mistyped } })), 0);
+  assert.is(await swept({ passphrases: { paired: passphrases.paired } }), 1);
+  assert.is(await swept(JSON.stringify({ passphrases: own })), 2);
+  assert.is(await swept(JSON.stringify({ passphrase: passphrases.wrong })), 4, 'they are all unlocked');
+  const { error = '' } = await admin.call('unlock_keys', [JSON.stringify({ pasphrase: passphrases.mistyped })]);
+  assert.match(error, 'either');
   const policy = await createPolicy(admin, 'probe', [
     { method: 'sign_event', kind: 'all' },
     { method: 'nip44_encrypt' },
@@ -89,14 +108,16 @@ test('keys are created, imported, unlocked and used', async () => {
   needles.push(keyNeedle('conversation key', nip44.getConversationKey(client, getPublicKey(imported))));
   needles.push(textNeedle('plaintext', plaintext));
   const demo = readFileSync(join(daemon.data, 'passphrase'), 'utf8').trim();
+  needles.push(textNeedle('wrong passphrase', passphrases.wrong), textNeedle('mistyped', passphrases.mistyped));
   for (const [name, passphrase] of [
+    ['paired', passphrases.paired],
     ['made', passphrases.made],
     ['imported', passphrases.imported],
     ['demo', demo],
   ] as const) {
     needles.push(textNeedle(`passphrase of ${name}`, passphrase));
     const { privateKey, unsealingKey } = openKeyFile(join(daemon.data, 'keystore'), name, passphrase);
-    (name === 'demo' ? needles : lockedKeys).push(keyNeedle(`private key of ${name}`, privateKey));
+    (name === 'demo' || name === 'paired' ? needles : lockedKeys).push(keyNeedle(`private key of ${name}`, privateKey));
     needles.push(keyNeedle(`unsealing key of ${name}`, unsealingKey));
   }
 });

@@ -1,12 +1,9 @@
 import * as z from 'zod/mini';
 import type { Secret } from '../../actor/protocol.ts';
-import { handOn } from '../../keystore/passphrase-port.ts';
+import { makeKey } from '../make-key.ts';
 import { npubEncode } from '../npub.ts';
 import { newKeyName, secret } from './fields.ts';
 import { method } from './method.ts';
-
-/** A derivation may wait for others; then the sealed key, its row and its subscription have to be made. */
-const CREATE_MS = 120_000;
 
 /**
  * `create_new_key` [keyName, passphrase, nsec or ncryptsec or hex?, the ncryptsec's own passphrase?] -> {"npub"};
@@ -33,14 +30,9 @@ export const createNewKey = method({
       const why = same.deletedAt === null ? 'exists already' : 'was deleted: its name is free once it is purged';
       return { ok: false, error: `a key named "${keyName}" ${why}` };
     }
-    const port = handOn({ passphrase, ...present('imported', key), ...present('importPassphrase', keyPassphrase) });
-    const made = await desk.main.ask('createKey', { name: keyName, port }, { timeoutMs: CREATE_MS, transfer: [port] });
+    const message = { passphrase, ...present('imported', key), ...present('importPassphrase', keyPassphrase) };
+    const made = await makeKey(desk, mark, keyName, message);
     if (!made.ok) return { ok: false, error: made.refusal };
-    // A lock that came in while the key was being made holds for it too.
-    if (desk.locks.since(keyName, mark)) {
-      await desk.main.ask('lockKeys', { names: [keyName] });
-      await desk.policy.ask('setLocked', { name: keyName, locked: true });
-    }
     return { ok: true, result: JSON.stringify({ npub: npubEncode(made.pubkey) }) };
   },
 });

@@ -1,5 +1,6 @@
 /** Kinds of parameters that several methods take. They come as they come: numbers as text, text as numbers. */
 import * as z from 'zod/mini';
+import { readPubkey } from '../npub.ts';
 
 const HUNDRED_YEARS_H = 876_000;
 
@@ -60,6 +61,24 @@ export const date = z.pipe(
       .check(z.minimum(0, 'must be a date since 1970'), z.maximum(8.64e15, 'is too far in the future')),
   ),
 );
+
+/** A public key as hex or npub -> hex. */
+export const pubkey = z.pipe(
+  z.transform((value) => (typeof value === 'string' ? (readPubkey(value.trim()) ?? undefined) : undefined)),
+  z.string('must be a public key: 64 hex digits, or an npub'),
+);
+
+/** True or false; a text or 1 and 0 will do. */
+export const yes = z.pipe(
+  z.transform((value) => (typeof value === 'boolean' ? value : YES_OR_NO.get(String(value)))),
+  z.boolean('must be true or false'),
+);
+const YES_OR_NO: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+]);
 
 /** A parameter that is JSON text; the object itself is taken too. */
 export function json<S extends z.ZodMiniType>(schema: S) {

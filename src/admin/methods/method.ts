@@ -3,8 +3,12 @@ import { safeParse } from 'zod/mini';
 import type { Secret } from '../../actor/protocol.ts';
 import type { Answer } from '../answer.ts';
 import type { Desk } from '../desk.ts';
+import type { AdminRequest, SecretParam } from '../params.ts';
 
-/** Secret parameters by name, as bytes. They are overwritten after the method has ended. */
+/**
+ * Secrets as bytes, by the names of their parameters; one in a parameter that is JSON by its path, `options.passphrase`.
+ * They are overwritten after the method has ended.
+ */
 export type Secrets = { readonly [name: string]: Secret | undefined };
 
 /** Who asked, and when. */
@@ -20,7 +24,7 @@ export interface Call {
 
 /** A call whose parameters have been read. */
 export interface Prepared {
-  /** What the queue orders it by: `key:<name>`, `policies`. */
+  /** What the queue orders it by: `key:<name>`, `policies`, `users`. */
   touches: readonly string[];
   /** What it works on, for the audit log. Never a secret. */
   target: string;
@@ -29,14 +33,14 @@ export interface Prepared {
 
 /** One admin method, as the table has it. */
 export interface Method {
-  /** Indexes of its secret parameters. */
-  secret: readonly number[];
+  /** Its parameters with secrets. */
+  secret: readonly SecretParam[];
   /** Whether it is remembered and audited. */
   changes: boolean;
   /** A lock: acts at once, ahead of the queue and of the audit log. */
   actsFirst: boolean;
   /** @throws nothing: bad parameters are `invalid`, which names the parameter and never quotes it */
-  prepare(params: readonly unknown[], secrets: ReadonlyMap<number, Secret>): Prepared | { invalid: string };
+  prepare(params: readonly unknown[], secrets: AdminRequest['secrets']): Prepared | { invalid: string };
 }
 
 interface Definition<P> {
@@ -44,6 +48,8 @@ interface Definition<P> {
   params: readonly string[];
   /** Which of them are secrets. In the object a secret is `''` and its text is in `Call.secrets`. */
   secret?: readonly string[];
+  /** Of parameters that are JSON: the members that are no secrets. */
+  open?: { readonly [param: string]: readonly string[] };
   schema: z.ZodMiniType<P>;
   changes?: boolean;
   actsFirst?: boolean;
@@ -54,20 +60,24 @@ interface Definition<P> {
 
 /** Makes a method from its definition: positional parameters in, named and checked ones handed to `run`. */
 export function method<P>(definition: Definition<P>): Method {
-  const { params: names, secret = [], schema, changes = false, actsFirst = false } = definition;
-  const secretIndexes = secret.map((name) => names.indexOf(name));
+  const { params: names, secret = [], open = {}, schema, changes = false, actsFirst = false } = definition;
   return {
-    secret: secretIndexes,
+    secret: [
+      ...secret.map((name) => ({ index: names.indexOf(name), open: null })),
+      ...Object.entries(open).map(([name, open]) => ({ index: names.indexOf(name), open })),
+    ],
     changes,
     actsFirst,
-    prepare(given, bytes) {
+    prepare(given, cut) {
       const named: Record<string, unknown> = {};
       // `null` stands for a parameter that is not there.
       for (const [i, name] of names.entries()) if (given[i] !== null && given[i] !== undefined) named[name] = given[i];
       const read = safeParse(schema, named);
       if (!read.success) return { invalid: invalidText(read.error.issues[0]!, named) };
       const params = read.data;
-      const secrets = Object.fromEntries(secretIndexes.map((index) => [names[index]!, bytes.get(index)]));
+      const secrets = Object.fromEntries(
+        cut.map(({ path: [index, ...within], bytes }) => [[names[Number(index)], ...within].join('.'), bytes]),
+      );
       return {
         touches: definition.touches?.(params) ?? [],
         target: definition.target?.(params) ?? '',

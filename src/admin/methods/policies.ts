@@ -1,38 +1,9 @@
 import * as z from 'zod/mini';
-import type { NewRule, RuleRow } from '../../policy/protocol.ts';
-import { RULE_METHODS } from '../../policy/rule-methods.ts';
-import { count, date, json, name, page, text } from './fields.ts';
+import type { RuleRow } from '../../policy/protocol.ts';
+import { date, json, name, page, text } from './fields.ts';
 import { method } from './method.ts';
 import { iso, rowsAnswer } from './rows.ts';
-
-/** Looked at for sign_event only: the web interface leaves one on rules of every method. */
-const rule = z.pipe(
-  z.object(
-    {
-      method: z.enum(RULE_METHODS, `must be one of ${RULE_METHODS.join(', ')}`),
-      kind: z.optional(z.unknown()),
-      use_count: z.optional(count),
-      use_count_per_token: z.optional(count),
-      expires_at: z.optional(date),
-    },
-    'must be an object {"method", "kind"?, "use_count"?, "use_count_per_token"?, "expires_at"?}',
-  ),
-  z.transform((rule, context): NewRule => {
-    const kind = rule.method === 'sign_event' ? kindText(rule.kind) : null;
-    if (kind === undefined) {
-      const message = 'must be a number from 0 to 65535, or "all"';
-      context.issues.push({ code: 'custom', message, path: ['kind'], input: undefined } as never);
-      return z.NEVER;
-    }
-    return {
-      method: rule.method,
-      kind,
-      maxUsageCount: rule.use_count ?? null,
-      maxUsagePerToken: rule.use_count_per_token ?? null,
-      expiresAt: rule.expires_at ?? null,
-    };
-  }),
-);
+import { rule } from './rule.ts';
 
 const newPolicy = json(
   z.object(
@@ -105,14 +76,4 @@ function leanRule({ method, kind, maxUsageCount, currentUsageCount }: RuleRow): 
 
 function addedToRule({ id, expiresAt, maxUsagePerToken }: RuleRow): object {
   return { id, expires_at: iso(expiresAt), max_usage_per_token: maxUsagePerToken };
-}
-
-/** A kind as rules keep it; null for none, undefined for what is no kind. */
-function kindText(kind: unknown): string | null | undefined {
-  if (kind === undefined || kind === null || kind === '') return null;
-  if (kind === 'all') return 'all';
-  const number = typeof kind === 'string' && /^\d{1,5}$/.test(kind) ? Number(kind) : kind;
-  return typeof number === 'number' && Number.isInteger(number) && number >= 0 && number <= 65_535
-    ? String(number)
-    : undefined;
 }

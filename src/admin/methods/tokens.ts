@@ -1,11 +1,12 @@
 import * as z from 'zod/mini';
 import type { Outcome, TokenRow } from '../../policy/protocol.ts';
-import type { Answer } from '../answer.ts';
 import { bunkerUrl } from '../bunker-url.ts';
 import type { Desk } from '../desk.ts';
 import { npubEncode } from '../npub.ts';
 import { date, hours, id, json, name, page, text } from './fields.ts';
+import { keyExists, noSuchKey } from './known-key.ts';
 import { type Call, method } from './method.ts';
+import { done } from './outcomes.ts';
 import { iso, rowsAnswer } from './rows.ts';
 
 const HOUR_MS = 3_600_000;
@@ -97,11 +98,6 @@ async function newToken(
   return desk.policy.ask('createToken', { ...token, createdBy: call.admin });
 }
 
-async function keyExists(desk: Desk, keyName: string): Promise<boolean> {
-  const keys = await desk.policy.ask('listKeys', null);
-  return keys.some((key) => key.name === keyName && key.deletedAt === null);
-}
-
 async function findPolicy(
   desk: Desk,
   {
@@ -160,12 +156,4 @@ function tokenRow(token: TokenRow, desk: Desk): { full: object; lean: object } {
     key_user_id: token.keyUserId,
   };
   return { full: { ...lean, ...added }, lean };
-}
-
-function noSuchKey(keyName: string): string {
-  return `no key named "${keyName}": get_keys lists them`;
-}
-
-function done(outcome: Outcome<null>): Answer {
-  return outcome.ok ? { ok: true, result: '["ok"]' } : { ok: false, error: outcome.refusal };
 }

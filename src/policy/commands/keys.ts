@@ -1,7 +1,9 @@
+import type { EntityManager } from '@mikro-orm/core';
 import { readDateTime } from '../../../prisma-compat/date-time.ts';
 import type { Clock } from '../../actor/clock.ts';
-import { Key } from '../../store/entities.ts';
+import { Key, type KeyEntity } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
+import type { Desk } from '../desk.ts';
 import type { KeyRow, Outcome } from '../protocol.ts';
 
 type Row = { [column: string]: number | string | null };
@@ -32,25 +34,37 @@ export async function createKey(
   clock: Clock,
   wanted: { name: string; pubkey: string },
 ): Promise<Outcome<KeyRow>> {
-  const { name, pubkey } = wanted;
+  return store.orm.em.fork().transactional(async (em): Promise<Outcome<KeyRow>> => {
+    const made = await insertKey(em, clock.now(), wanted);
+    if (!made.ok) return made;
+    await em.flush();
+    return { ok: true, value: keyRow(made.value) };
+  });
+}
+
+/** In a transaction of the caller's: the row to be, unless it is refused. */
+export async function insertKey(
+  em: EntityManager,
+  now: number,
+  { name, pubkey }: { name: string; pubkey: string },
+): Promise<Outcome<KeyEntity>> {
   if (name === '') return { ok: false, refusal: 'a key needs a name' };
   if (!/^[0-9a-f]{64}$/.test(pubkey)) return { ok: false, refusal: `the pubkey of key ${name} is not 64 hex digits` };
-  return store.orm.em.fork().transactional(async (em): Promise<Outcome<KeyRow>> => {
-    const taken = await em.findOne(Key, { keyName: name });
-    if (taken !== null) {
-      const deleted =
-        taken.deletedAt === null || taken.deletedAt === undefined ? '' : ' (it was deleted, and keeps its name)';
-      return { ok: false, refusal: `there is a key ${name} already${deleted}` };
-    }
-    const known = await em.findOne(Key, { pubkey });
-    if (known !== null) return { ok: false, refusal: `that key is here already, as ${known.keyName}` };
-    const now = clock.now();
-    const key = em.create(Key, { keyName: name, pubkey, createdAt: now, updatedAt: now });
-    await em.flush();
-    const { id } = key;
-    const row = { id, name, pubkey, createdAt: now, deletedAt: null, lockedAt: null, userCount: 0, tokenCount: 0 };
-    return { ok: true, value: row };
-  });
+  const taken = await em.findOne(Key, { keyName: name });
+  if (taken !== null) {
+    const deleted =
+      taken.deletedAt === null || taken.deletedAt === undefined ? '' : ' (it was deleted, and keeps its name)';
+    return { ok: false, refusal: `there is a key ${name} already${deleted}` };
+  }
+  const known = await em.findOne(Key, { pubkey });
+  if (known !== null) return { ok: false, refusal: `that key is here already, as ${known.keyName}` };
+  return { ok: true, value: em.create(Key, { keyName: name, pubkey, createdAt: now, updatedAt: now }) };
+}
+
+/** A key without its counts. */
+export function keyRow({ id, keyName, pubkey, createdAt, deletedAt, lockedAt }: KeyEntity): KeyRow {
+  const dates = { createdAt, deletedAt: deletedAt ?? null, lockedAt: lockedAt ?? null };
+  return { id, name: keyName, pubkey, ...dates, userCount: 0, tokenCount: 0 };
 }
 
 /** Locked on purpose: stays so over restarts, until an explicit unlock. */
@@ -67,4 +81,19 @@ export async function setLocked(
     key.updatedAt = now;
     return { ok: true, value: null };
   });
+}
+
+/** From the next decision on everything is denied. The row keeps its name and pubkey. Deleting it again changes nothing. */
+export async function deleteKey(store: Store, { clock, index }: Desk, name: string): Promise<Outcome<null>> {
+  const outcome = await store.orm.em.fork().transactional(async (em): Promise<Outcome<null>> => {
+    const key = await em.findOne(Key, { keyName: name });
+    if (key === null) return { ok: false, refusal: `no key named "${name}": get_keys lists them` };
+    if (key.deletedAt === null || key.deletedAt === undefined) {
+      key.deletedAt = clock.now();
+      key.updatedAt = key.deletedAt;
+    }
+    return { ok: true, value: null };
+  });
+  index.forgetKey(name);
+  return outcome;
 }

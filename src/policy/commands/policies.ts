@@ -1,12 +1,10 @@
 import type { Clock } from '../../actor/clock.ts';
 import { Policy, type PolicyEntity, PolicyRule } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
+import type { Desk } from '../desk.ts';
 import type { NewRule, Outcome, PolicyRow } from '../protocol.ts';
-import { RULE_METHODS } from '../rule-methods.ts';
-
-const LAST_KIND = 65_535;
-
-type Checked = { ok: true; rule: NewRule } | { ok: false; refusal: string };
+import { checkRule } from './new-rule.ts';
+import { ruleRow } from './rules.ts';
 
 export async function listPolicies(store: Store): Promise<PolicyRow[]> {
   const found = await store.orm.em
@@ -28,8 +26,8 @@ export async function createPolicy(
   }
   const rules: NewRule[] = [];
   for (const [i, rule] of wanted.rules.entries()) {
-    const checked = checkRule(rule, i + 1, now);
-    if (!checked.ok) return checked;
+    const checked = checkRule(rule, now);
+    if (!checked.ok) return { ok: false, refusal: `rule ${i + 1}: ${checked.refusal}` };
     rules.push(checked.rule);
   }
   return store.orm.em.fork().transactional(async (em): Promise<Outcome<PolicyRow>> => {
@@ -41,26 +39,19 @@ export async function createPolicy(
   });
 }
 
-function checkRule(rule: NewRule, place: number, now: number): Checked {
-  const refuse = (what: string): Checked => ({ ok: false, refusal: `rule ${place}: ${what}` });
-  if (!(RULE_METHODS as readonly string[]).includes(rule.method))
-    return refuse('its method is not one that a rule can grant');
-  // nsecbunkerd's web interface leaves the kind of another rule there.
-  const kind = rule.method === 'sign_event' && rule.kind !== '' ? rule.kind : null;
-  if (kind !== null && kind !== 'all' && !isKind(kind))
-    return refuse(`its kind is not a number to ${LAST_KIND} or all`);
-  if (!isLimit(rule.maxUsageCount) || !isLimit(rule.maxUsagePerToken))
-    return refuse('its use count is not a whole number');
-  if (rule.expiresAt !== null && !(rule.expiresAt > now)) return refuse('it would be expired already');
-  return { ok: true, rule: { ...rule, kind } };
-}
-
-function isKind(text: string): boolean {
-  return /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= LAST_KIND;
-}
-
-function isLimit(limit: number | null): boolean {
-  return limit === null || (Number.isSafeInteger(limit) && limit >= 0);
+/** What it granted ends, whoever holds a token of it. Deleting it again changes nothing. */
+export async function deletePolicy(store: Store, { clock, index }: Desk, id: number): Promise<Outcome<null>> {
+  const outcome = await store.orm.em.fork().transactional(async (em): Promise<Outcome<null>> => {
+    const policy = await em.findOne(Policy, { id });
+    if (policy === null) return { ok: false, refusal: `there is no policy ${id}: get_policies lists them` };
+    if (policy.deletedAt === null || policy.deletedAt === undefined) {
+      policy.deletedAt = clock.now();
+      policy.updatedAt = policy.deletedAt;
+    }
+    return { ok: true, value: null };
+  });
+  index.forgetPolicy(id);
+  return outcome;
 }
 
 function policyRow(policy: PolicyEntity): PolicyRow {
@@ -71,14 +62,6 @@ function policyRow(policy: PolicyEntity): PolicyRow {
     createdAt: policy.createdAt,
     updatedAt: policy.updatedAt,
     expiresAt: policy.expiresAt ?? null,
-    rules: policy.rules.getItems().map((rule) => ({
-      id: rule.id,
-      method: rule.method,
-      kind: rule.kind ?? null,
-      maxUsageCount: rule.maxUsageCount ?? null,
-      currentUsageCount: rule.currentUsageCount ?? 0,
-      maxUsagePerToken: rule.maxUsagePerToken ?? null,
-      expiresAt: rule.expiresAt ?? null,
-    })),
+    rules: policy.rules.getItems().map(ruleRow),
   };
 }

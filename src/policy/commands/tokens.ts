@@ -1,6 +1,7 @@
+import type { EntityManager } from '@mikro-orm/core';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Clock } from '../../actor/clock.ts';
-import { Key, Policy, Token, type TokenEntity } from '../../store/entities.ts';
+import { Key, Policy, type PolicyEntity, Token, type TokenEntity } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Outcome, TokenRow } from '../protocol.ts';
 
@@ -30,10 +31,8 @@ export async function createToken(
 ): Promise<Outcome<TokenRow>> {
   const { keyName, clientName, policyId, expiresAt, createdBy } = wanted;
   const now = clock.now();
-  if (expiresAt !== null && !(expiresAt > now)) return { ok: false, refusal: 'the token would be expired already' };
-  if (expiresAt !== null && expiresAt > now + CENTURY_MS) {
-    return { ok: false, refusal: 'the token would last for more than 100 years: give an earlier date, or none' };
-  }
+  const unfit = expiryRefusal(expiresAt, now);
+  if (unfit !== null) return { ok: false, refusal: unfit };
   return store.orm.em.fork().transactional(async (em): Promise<Outcome<TokenRow>> => {
     const key = await em.findOne(Key, { keyName });
     if (key === null) return { ok: false, refusal: `there is no key ${keyName}` };
@@ -43,12 +42,36 @@ export async function createToken(
     if (isSet(policy.expiresAt) && policy.expiresAt <= now) {
       return { ok: false, refusal: `policy ${policyId} (${policy.name}) has expired` };
     }
-    const secret = bytesToHex(random(SECRET_BYTES));
-    const made = { keyName, clientName, createdBy, expiresAt, policy, token: secret, createdAt: now, updatedAt: now };
-    const token = em.create(Token, made);
+    const token = insertToken(em, random, { keyName, clientName, createdBy, expiresAt, policy, now });
     await em.flush();
     return { ok: true, value: tokenRow(token, key.pubkey) };
   });
+}
+
+/** Why a token may not expire then. */
+export function expiryRefusal(expiresAt: number | null, now: number): string | null {
+  if (expiresAt === null) return null;
+  if (!(expiresAt > now)) return 'the token would be expired already';
+  if (expiresAt <= now + CENTURY_MS) return null;
+  return 'the token would last for more than 100 years: give an earlier date, or none';
+}
+
+/** In a transaction of the caller's. */
+export function insertToken(
+  em: EntityManager,
+  random: (bytes: number) => Uint8Array,
+  wanted: {
+    keyName: string;
+    clientName: string;
+    createdBy: string;
+    expiresAt: number | null;
+    policy: PolicyEntity;
+    now: number;
+  },
+): TokenEntity {
+  const { now, ...columns } = wanted;
+  const token = bytesToHex(random(SECRET_BYTES));
+  return em.create(Token, { ...columns, token, createdAt: now, updatedAt: now });
 }
 
 /** Unredeemed, it can no longer be redeemed; redeemed, it grants nothing. Revoking it again changes nothing. */
@@ -75,7 +98,7 @@ function isSet(date: number | null | undefined): date is number {
   return date !== null && date !== undefined;
 }
 
-function tokenRow(token: TokenEntity, keyPubkey: string | null): TokenRow {
+export function tokenRow(token: TokenEntity, keyPubkey: string | null): TokenRow {
   return {
     id: token.id,
     keyName: token.keyName,

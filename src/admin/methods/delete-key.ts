@@ -1,0 +1,23 @@
+import * as z from 'zod/mini';
+import { name } from './fields.ts';
+import { method } from './method.ts';
+
+/**
+ * `delete_key` [keyName] -> ["ok"]: nothing is signed with it any more and its actor ends. The sealed file stays, and
+ * the name stays taken. Deleting it again ends what may still hold it.
+ */
+export const deleteKey = method({
+  params: ['keyName'],
+  schema: z.object({ keyName: name }),
+  changes: true,
+  touches: ({ keyName }) => [`key:${keyName}`, 'users'],
+  target: ({ keyName }) => keyName,
+  run: async ({ keyName }, desk) => {
+    const deleted = await desk.policy.ask('deleteKey', { name: keyName });
+    if (!deleted.ok) return { ok: false, error: deleted.refusal };
+    // An unlock that is in work must not bring it back.
+    desk.locks.lock(keyName);
+    const ended = await desk.main.ask('lockKeys', { names: [keyName], deleted: true });
+    return ended.ok ? { ok: true, result: '["ok"]' } : { ok: false, error: ended.refusal };
+  },
+});

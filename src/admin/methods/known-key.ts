@@ -1,0 +1,11 @@
+import type { Desk } from '../desk.ts';
+
+/** Whether there is such a key, and it was not deleted. */
+export async function keyExists(desk: Desk, keyName: string): Promise<boolean> {
+  const keys = await desk.policy.ask('listKeys', null);
+  return keys.some((key) => key.name === keyName && key.deletedAt === null);
+}
+
+export function noSuchKey(keyName: string): string {
+  return `no key named "${keyName}": get_keys lists them`;
+}
