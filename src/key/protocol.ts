@@ -2,10 +2,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
 import type { CurveName } from '../curve/curve.ts';
+import type { SignedEvent } from '../nip46/signed.ts';
 import type { LogLine } from '../policy/protocol.ts';
-
-/** A signed event on its way to the relays. */
-export type SignedResponse = { id: string; createdAt: number; raw: string };
 
 /** How an event ended, for metrics; `dropped:*` were not answered. */
 export type Outcome =
@@ -76,6 +74,6 @@ export type KeyToMain = MainProtocol<{
   /** The id and signature of this event hold: remember it as handled. */
   verified: Tell<{ seq: number; id: string }>;
   /** The end of an event: one for each `seq`. `response`: a signed event, to be published. */
-  done: Tell<{ seq: number; method: string; outcome: Outcome; response: SignedResponse | null }>;
+  done: Tell<{ seq: number; method: string; outcome: Outcome; response: SignedEvent | null }>;
   log: Tell<LogLine>;
 }>;

@@ -1,7 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../actor/clock.ts';
+import type { SignedEvent } from '../nip46/signed.ts';
 import type { Incoming } from '../relay/protocol.ts';
-import type { KeyLimits, Outcome, SignedResponse } from './protocol.ts';
+import type { KeyLimits, Outcome } from './protocol.ts';
 import type { KeyThread } from './thread.ts';
 
 /** What a key needs of the daemon around it. */
@@ -16,7 +17,7 @@ export interface Surroundings {
   /** A port on which the vault's `Unsealing` waits. */
   release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'>;
   attachPolicy(keyName: string, port: MessagePort): void;
-  publish(pubkey: string, request: Incoming, response: SignedResponse): void;
+  publish(pubkey: string, request: Incoming, response: SignedEvent): void;
   verified(id: string): void;
   finished(method: string, outcome: Outcome, ms: number): void;
   dropped(reason: string): void;

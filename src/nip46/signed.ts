@@ -10,13 +10,13 @@ export function isGenuine(curve: Curve, event: NostrEvent): boolean {
 }
 
 /** An event that we signed, ready to be published. */
-export interface SignedEvent {
+export type SignedEvent = {
   id: string;
   /** s */
   createdAt: number;
   /** As JSON. */
   raw: string;
-}
+};
 
 /** Signs an event addressed to one other key, the form of everything that NIP-46 and the admin RPC send. */
 export function signAddressed(
