@@ -48,7 +48,6 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
     void actor?.handle(event);
   },
   policy: ({ port }) => actor?.setPolicy(port),
-  relays: ({ relays }) => actor?.setRelays(relays),
   wipe: () => {
     actor?.wipe();
     return null;

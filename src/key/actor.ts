@@ -69,10 +69,6 @@ export class KeyActor {
     };
   }
 
-  setRelays(relays: string[]): void {
-    this.#office.relays = relays;
-  }
-
   setPolicy(port: MessagePort): void {
     this.#office.policy.attach(port);
   }

@@ -62,8 +62,6 @@ export type MainToKey = MainProtocol<{
   event: Tell<{ seq: number; raw: string; arrived: number; lane: Lane; again: boolean }>;
   /** The policy actor was restarted. */
   policy: Tell<{ port: MessagePort }>;
-  /** Advertised relays changed. */
-  relays: Tell<{ relays: string[] }>;
   /** Overwrites the key; the thread is ended right after. */
   wipe: Ask<null, null>;
 }>;

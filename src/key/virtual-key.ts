@@ -120,10 +120,6 @@ export class VirtualKey {
     this.#thread.link.tell('policy', { port }, [port]);
   }
 
-  advertise(relays: string[]): void {
-    this.#thread?.link.tell('relays', { relays });
-  }
-
   /** Ends a thread that has not finished an event long after its deadline: an endless loop must not hold its key. */
   checkHung(now: number): void {
     if (this.state !== 'active') return;
