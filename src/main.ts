@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './cli/audit.ts';
+import { configCommand } from './cli/config.ts';
 import { keyCommand } from './cli/key.ts';
 import { say } from './cli/output.ts';
 import { pairCommand } from './cli/pair.ts';
@@ -28,7 +29,8 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(tokenCommand())
     .addCommand(userCommand())
     .addCommand(pairCommand())
-    .addCommand(auditCommand());
+    .addCommand(auditCommand())
+    .addCommand(configCommand());
   throwInsteadOfExit(program);
   try {
     await program.parseAsync([...args], { from: 'user' });

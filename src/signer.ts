@@ -4,25 +4,30 @@ import type { Link } from './actor/link.ts';
 import { Supervised } from './actor/supervised.ts';
 import { startThread } from './actor/thread.ts';
 import { AdminGate } from './admin/gate.ts';
-import type { AdminOpened, AdminToMain, DaemonStatus, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
+import type { AdminOpened, AdminToMain, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import type { Config } from './config.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
 import { Keys } from './key/keys.ts';
+import { requestLine } from './key/request-line.ts';
+import { keySettings } from './key/settings.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
 import type { MainToVault, VaultToMain } from './keystore/protocol.ts';
+import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
-import type { LogLine, MainToPolicy, PolicyStatus, PolicyToMain } from './policy/protocol.ts';
-import { EmbeddedRelay } from './relay/embedded.ts';
+import { Overview } from './overview.ts';
+import type { LogLine, MainToPolicy, PolicyToMain } from './policy/protocol.ts';
+import { advertisedRelays } from './relay/advertised.ts';
+import type { EmbeddedRelay } from './relay/embedded.ts';
+import { embeddedOf } from './relay/embedded-of.ts';
 import { HandledIds } from './relay/handled.ts';
 import type { Incoming } from './relay/protocol.ts';
 import { Relays } from './relay/relays.ts';
 import { adminSubscriptions, CLIENT_KIND, clientSubscriptions } from './relay/subscriptions.ts';
 import { StartRefusal } from './start-refusal.ts';
-import { version } from './version.ts';
 import { workerFile } from './worker-files.ts';
 
 export interface SignerOptions {
@@ -33,7 +38,7 @@ export interface SignerOptions {
   /** False: a database that needs a migration is refused. */
   migrate: boolean;
   clock: Clock;
-  log: (line: LogLine) => void;
+  log: Log;
   metrics: Metrics;
   /** An actor that the signer cannot do without is in a crash loop: the process must end. */
   fatal: (reason: string) => void;
@@ -48,7 +53,8 @@ const HUNG_CHECK_MS = 1_000;
 export class Signer {
   readonly #options: SignerOptions;
   readonly #clock: Clock;
-  readonly #started: number;
+  /** How it is, for health, metrics and get_status. */
+  readonly overview: Overview;
   readonly #admin: Supervised<MainToAdmin, AdminToMain>;
   readonly #policy: Supervised<MainToPolicy, PolicyToMain>;
   readonly #vault: Supervised<MainToVault, VaultToMain>;
@@ -63,6 +69,7 @@ export class Signer {
   #relays!: Relays;
   #adminGate!: AdminGate;
   #embedded: EmbeddedRelay | undefined;
+  #strangers!: Strangers;
   #keys!: Keys;
   #custody!: Custody;
   #hungTimer: NodeJS.Timeout | undefined;
@@ -70,7 +77,17 @@ export class Signer {
   constructor(options: SignerOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#started = options.clock.mono();
+    this.overview = new Overview({
+      clock: options.clock,
+      started: options.clock.mono(),
+      metrics: options.metrics,
+      keys: () => this.#keys,
+      relays: () => this.#relays,
+      policy: () => this.#policy.link,
+      curve: () => this.#curve,
+      schemaVersion: () => this.#schemaVersion,
+      autounlock: () => null,
+    });
     this.#admin = this.#superviseAdmin();
     this.#policy = this.#supervisePolicy();
     this.#vault = this.#superviseVault();
@@ -119,10 +136,7 @@ export class Signer {
 
   /** Relays in bunker URLs: the configured ones; the embedded relay only when there is no other. */
   get advertised(): string[] {
-    const { advertisedRelays, relays } = this.#config;
-    const outside = advertisedRelays.length > 0 ? advertisedRelays : relays;
-    const list = outside.length > 0 ? outside : this.#embedded?.url ? [this.#embedded.url] : [];
-    return [...list].sort();
+    return advertisedRelays(this.#config, this.embeddedUrl);
   }
 
   /** Takes no more requests, finishes those in flight (up to `ms`), then ends every actor, secrets first overwritten. */
@@ -139,46 +153,15 @@ export class Signer {
     await Promise.all([this.#unlockers?.close(), this.#verify.close()]);
   }
 
-  status(): DaemonStatus {
-    const { total, unlocked, locked, active } = this.#keys.counts();
-    return {
-      version,
-      uptime: Math.round((this.#clock.mono() - this.#started) / 1000),
-      keys: { total, unlocked, locked, active },
-      relays: this.#relays.status().map(({ url, state, roundTripMs }) => ({ url, state, roundTripMs })),
-      curve: this.#curve,
-      requests: this.#options.metrics.requests(),
-      latency: this.#options.metrics.latency(),
-    };
-  }
-
-  /** Everything that health looks at, the database by a real write. */
-  async health(): Promise<{
-    status: DaemonStatus;
-    policy: PolicyStatus | null;
-    schemaVersion: number;
-    reasons: string[];
-  }> {
-    const status = this.status();
-    const policy = await this.#policy.link.ask('health', null, { timeoutMs: 3_000 }).catch(() => null);
-    const reasons: string[] = [];
-    if (policy === null) reasons.push('the policy actor does not answer');
-    else if (!policy.writable) reasons.push(`the audit log cannot be written: ${policy.failure ?? 'unknown reason'}`);
-    const relays = this.#relays.status();
-    if (!relays.some((relay) => relay.state === 'ready')) {
-      const why = relays.map(({ url, reason }) => `${url}: ${reason ?? 'connecting'}`).join('; ');
-      reasons.push(`no relay is ready (${why || 'none is configured'})`);
-    }
-    for (const key of this.#keys.all()) {
-      if (key.state === 'quarantined') reasons.push(`key ${key.name} is quarantined: ${key.reason}`);
-    }
-    return { status, policy, schemaVersion: this.#schemaVersion, reasons };
-  }
-
-  /** Gauges that metrics reads when it is asked. */
-  gauges(): { queued: number; keys: DaemonStatus['keys']; relayCounts: { readonly [name: string]: number } } {
-    const { queued, ...keys } = this.#keys.counts();
-    return { queued, keys, relayCounts: this.#relays.counts() };
+  /** Puts in force what may change while it runs. */
+  apply(config: Config): void {
+    this.#config = config;
+    this.#relays.setRelays(relaysOf(config));
+    this.#strangers.setRates(config.limits.strangersPerKey, config.limits.strangersTotal);
+    this.#keys.reconfigure(keySettings(config, this.advertised));
+    this.#policy.link.tell('settings', { reserved: this.#reserved });
+    this.#tellAdmin();
+    void this.#resubscribe();
   }
 
   // --- actors ---
@@ -195,8 +178,8 @@ export class Signer {
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
         lockKeys: ({ names, deleted }) => this.#custody.lock(names, deleted),
         unlocked: () => this.#keys.unlocked(),
-        status: () => this.status(),
-        log: this.#options.log,
+        status: () => this.overview.status(),
+        log: this.#from('admin'),
       },
       up: async (link) => {
         const { configPath, quickstart } = this.#options;
@@ -220,7 +203,8 @@ export class Signer {
       handlers: {
         bound: ({ keyName, client }) => this.#keys?.bound(keyName, client),
         forgetClients: () => this.#keys?.forgetClients(),
-        log: this.#options.log,
+        times: ({ report }) => this.#options.metrics.times.add(report),
+        log: this.#from('policy'),
       },
       up: async (link) => {
         const opened = await link.ask('open', this.#policyOptions(), { timeoutMs: 60_000 });
@@ -239,7 +223,7 @@ export class Signer {
       name: 'vault',
       clock: this.#options.clock,
       start: () => startThread(workerFile('vault'), { name: 'vault' }),
-      handlers: { log: this.#options.log },
+      handlers: { log: this.#from('vault') },
       up: async (link) => {
         // Answered by a vault that is there; what an earlier one held is gone with its thread.
         await link.ask('forgetAll', null);
@@ -249,8 +233,10 @@ export class Signer {
   }
 
   #crashed(name: string, reason: string, delayMs: number | null): void {
+    this.#options.metrics.restarted(name);
     if (delayMs === null) return this.#options.fatal(`the ${name} actor is in a crash loop (${reason})`);
-    this.#log('error', `the ${name} actor crashed (${reason}), restarting`, { delayMs });
+    const message = `the ${name} actor crashed (${reason}), restarting`;
+    this.#options.log({ level: 'error', message, fields: { delayMs }, module: 'main' });
   }
 
   #policyOptions() {
@@ -260,11 +246,15 @@ export class Signer {
       maxClockSkew: config.maxClockSkew,
       auditRetentionDays: config.auditRetentionDays,
       kindsNotInAll: config.kindsNotInAll,
-      reserved: [...config.admins, this.#opened.daemonPubkey],
+      reserved: this.#reserved,
       keysInKeystore: this.#keysAtRest + this.#opened.config.keyNames.length,
       allowEmptyDatabase: this.#options.allowEmptyDatabase,
       migrate: this.#options.migrate,
     };
+  }
+
+  get #reserved(): string[] {
+    return [...this.#config.admins, this.#opened.daemonPubkey];
   }
 
   #introduceAdminToPolicy(): void {
@@ -283,26 +273,24 @@ export class Signer {
   // --- keys ---
 
   #makeKeys(): void {
-    const { limits, maxClockSkew, maxFutureEvent, answerUnknown, curve, maxActiveKeys, keystore } = this.#config;
+    const { limits, curve, maxActiveKeys, keystore } = this.#config;
     const { metrics, log } = this.#options;
     const wanted = curve === 'auto' ? undefined : curve;
     this.#blanks = new Blanks(
-      () => new KeyThread(workerFile('key'), wanted, (name) => (this.#curve = name), log),
+      () =>
+        new KeyThread(
+          workerFile('key'),
+          wanted,
+          (name) => (this.#curve = name),
+          this.#from('key'),
+          (report) => metrics.times.add(report),
+        ),
       this.#config.blankWorkers,
     );
+    this.#strangers = new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal);
     this.#keys = new Keys(
       {
-        limits: {
-          maxClockSkew,
-          maxFutureEvent,
-          answerUnknown,
-          clientRate: limits.clientRate,
-          clientBurst: limits.clientBurst,
-          requestDeadline: limits.requestDeadline,
-          maxContent: limits.content,
-        },
-        keyQueue: limits.keyQueue,
-        relays: this.advertised,
+        ...keySettings(this.#config, this.advertised),
         clock: this.#clock,
         release: async (pubkey) => {
           const answer = this.#vault.link.ask('release', { pubkey });
@@ -318,16 +306,19 @@ export class Signer {
           void this.#relays.publish(raw, head);
         },
         verified: (id) => this.#relays.remember(id),
-        finished: (method, outcome, ms) => metrics.finished(method, outcome, ms),
+        finished: (key, request, method, outcome, ms) => {
+          metrics.finished(method, outcome, ms);
+          if (log.enabled('debug', 'key')) log(requestLine(key, request, method, outcome, ms));
+        },
         dropped: (reason) => metrics.dropped(reason),
-        log: (level, message, fields) => this.#log(level, message, fields),
+        log: (level, message, fields) => log({ level, message, fields, module: 'key' }),
         relocked: () => void this.#resubscribe(),
       },
       {
         maxActive: maxActiveKeys,
         clients: (keyName) => this.#policy.link.ask('clients', { keyName }),
         blanks: this.#blanks,
-        strangers: new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal),
+        strangers: this.#strangers,
       },
     );
     this.#custody = new Custody({
@@ -344,39 +335,32 @@ export class Signer {
   // --- relays ---
 
   async #makeRelays(): Promise<void> {
-    const { relays, adminRelays, embeddedRelay, maxClockSkew, limits } = this.#config;
+    const { embeddedRelay, maxClockSkew } = this.#config;
     const random = Math.random;
     if (embeddedRelay.enabled) {
-      this.#embedded = new EmbeddedRelay({
-        host: embeddedRelay.listen.host,
-        port: embeddedRelay.listen.port,
+      this.#embedded = embeddedOf(this.#config, {
         clock: this.#clock,
         random,
+        verify: this.#verify,
         isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys?.get(pubkey)?.unlocked === true,
-        verify: async (raw) => {
-          const verified = await this.#verify.verify(raw);
-          if (verified === 'busy') throw new Error('busy');
-          return verified;
-        },
-        software: { name: 'redoubt', version },
-        limits: { maxContent: limits.content, skew: maxClockSkew },
       });
     }
     this.#relays = new Relays({
-      urls: [...new Set([...relays, ...adminRelays])],
+      urls: relaysOf(this.#config),
       ...(this.#embedded === undefined ? {} : { embedded: this.#embedded }),
       clock: this.#clock,
       random,
       handled: new HandledIds({ windowMs: 2 * maxClockSkew * 1000, maxIds: 262_144, random }),
-      log: this.#options.log,
+      log: this.#from('relays'),
       makeProbe: () => this.#admin.link.ask('probe', null),
     });
     this.#adminGate = new AdminGate({
-      admins: this.#config.admins,
+      admins: () => this.#config.admins,
       admin: () => this.#admin.link,
       relays: this.#relays,
       dropped: (reason) => this.#options.metrics.dropped(reason),
     });
+    this.#relays.counting.onPublished = (ms) => this.#options.metrics.times.observe('publish', ms);
     await this.#relays.start();
   }
 
@@ -393,7 +377,12 @@ export class Signer {
     incoming.verdict?.(false, 'blocked: this kind is not taken here');
   }
 
-  #log(level: LogLine['level'], message: string, fields: LogLine['fields']): void {
-    this.#options.log({ level, message, fields });
+  /** The log of one part of the daemon. */
+  #from(module: string): (line: LogLine) => void {
+    return (line) => this.#options.log({ ...line, module });
   }
+}
+
+function relaysOf({ relays, adminRelays }: Config): string[] {
+  return [...new Set([...relays, ...adminRelays])];
 }

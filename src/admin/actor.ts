@@ -5,6 +5,7 @@ import { ActorError, type Body, wipe } from '../actor/protocol.ts';
 import type { Curve } from '../curve/curve.ts';
 import type { Random } from '../curve/random.ts';
 import { writeDurably } from '../keystore/durable.ts';
+import { bytesToHex } from '../nip46/hex.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import { readConfigFile } from './config-file.ts';
 import { connectionString } from './connection-string.ts';
@@ -12,7 +13,7 @@ import type { Desk, Settings } from './desk.ts';
 import { type Head, Heads } from './heads.ts';
 import { Locks } from './locks.ts';
 import { PolicyLine } from './policy-line.ts';
-import type { AdminOpened, AdminToMain, MainToAdmin, QuickstartMade } from './protocol.ts';
+import type { AdminOpened, AdminReread, AdminToMain, MainToAdmin, QuickstartMade } from './protocol.ts';
 import { Queue } from './queue.ts';
 import { makeDemonstration } from './quickstart.ts';
 import { makeQuickstartFiles, quickstartFiles } from './quickstart-files.ts';
@@ -48,6 +49,7 @@ export class AdminActor {
     this.#random = random;
     this.#main = new Link<AdminToMain, MainToAdmin>(port, {
       open: (body) => this.#open(body),
+      reread: () => this.#reread(),
       policy: ({ port }) => this.#desk.policy.attach(port),
       settings: (settings) => this.#setSettings(settings),
       event: (event) => {
@@ -91,9 +93,27 @@ export class AdminActor {
       return { ok: true, daemonPubkey: transport.pubkey, config };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      return refused(`${path}: admin.key is not a private key: it must be 64 hex digits of one, or an nsec`);
+      return refused(noKey(path));
     } finally {
       wipe(adminKey);
+    }
+  }
+
+  #reread(): AdminReread {
+    if (this.#opened === undefined) return { ok: false, refusal: 'the admin actor is not open' };
+    const { configPath, transport } = this.#opened;
+    const read = readConfigFile(configPath);
+    if (!read.ok) return { ok: false, refusal: read.refusal };
+    try {
+      const key = this.#curve.openKey(read.adminKey);
+      const keyChanged = bytesToHex(key.publicKey) !== transport.pubkey;
+      key.wipe();
+      return { ok: true, config: read.config, keyChanged };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return { ok: false, refusal: noKey(configPath) };
+    } finally {
+      wipe(read.adminKey);
     }
   }
 
@@ -151,6 +171,10 @@ export class AdminActor {
   #log(level: LogLine['level'], message: string, fields: LogLine['fields']): void {
     this.#main.tell('log', { level, message, fields });
   }
+}
+
+function noKey(path: string): string {
+  return `${path}: admin.key is not a private key: it must be 64 hex digits of one, or an nsec`;
 }
 
 function refused(refusal: string): AdminOpened {

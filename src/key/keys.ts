@@ -1,6 +1,7 @@
 import type { Incoming } from '../relay/protocol.ts';
+import type { KeySettings } from './protocol.ts';
 import type { Strangers } from './strangers.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { Surroundings, ThreadCounts } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
 import { VirtualKey } from './virtual-key.ts';
 
@@ -26,9 +27,20 @@ export class Keys {
   readonly #loading = new Map<string, Incoming[]>();
   #accepting = true;
 
-  constructor(around: Omit<Surroundings, 'takeThread'>, options: KeysOptions) {
-    this.#around = Object.assign(around, { takeThread: () => this.#takeThread() });
+  constructor(around: Omit<Surroundings, 'takeThread' | 'events'>, options: KeysOptions) {
+    const events = { activations: 0, passivations: 0, crashes: 0 };
+    this.#around = Object.assign(around, { events, takeThread: () => this.#takeThread() });
     this.#options = options;
+  }
+
+  get events(): Readonly<ThreadCounts> {
+    return this.#around.events;
+  }
+
+  /** From the next request on, in running threads too. */
+  reconfigure({ keyQueue, ...settings }: KeySettings & { keyQueue: number }): void {
+    Object.assign(this.#around, { keyQueue, ...settings });
+    for (const key of this.#keys.values()) key.reconfigure();
   }
 
   /** Makes a key known, locked. */

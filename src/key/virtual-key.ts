@@ -86,6 +86,7 @@ export class VirtualKey {
   async passivate(): Promise<boolean> {
     if (this.state !== 'active' || this.#inFlight.size > 0) return false;
     this.state = 'inactive';
+    this.#around.events.passivations++;
     const thread = this.#thread;
     this.#thread = null;
     await thread?.end();
@@ -111,6 +112,12 @@ export class VirtualKey {
     this.#inFlight.set(seq, entry);
     if (this.state === 'active') this.#send(seq, entry);
     else if (this.state === 'inactive') void this.#activate();
+  }
+
+  /** Tells the thread, if there is one, what is configured now. */
+  reconfigure(): void {
+    const { limits, relays } = this.#around;
+    this.#thread?.link.tell('settings', { limits, relays });
   }
 
   /** Hands a new policy actor's port to the thread, if there is one. */
@@ -200,6 +207,7 @@ export class VirtualKey {
       return this.#quarantine(answer.refusal);
     }
     this.state = 'active';
+    this.#around.events.activations++;
     this.#activeSince = this.#around.clock.mono();
     for (const [seq, entry] of this.#inFlight) this.#send(seq, entry);
   }
@@ -233,11 +241,12 @@ export class VirtualKey {
     const { incoming } = entry;
     if (response === null) incoming.verdict?.(false, verdictText(outcome));
     else this.#around.publish(this.pubkey, incoming, response);
-    this.#around.finished(method, outcome, this.#around.clock.mono() - incoming.arrived);
+    this.#around.finished(this.name, incoming, method, outcome, this.#around.clock.mono() - incoming.arrived);
     this.#settle();
   }
 
   #crashed(reason: string): void {
+    this.#around.events.crashes++;
     for (const [seq, entry] of this.#inFlight) {
       if (entry.attempts < MAX_ATTEMPTS) continue;
       this.#inFlight.delete(seq);

@@ -5,6 +5,7 @@ import { type Secret, wipe } from '../actor/protocol.ts';
 import type { PrivateKey } from '../curve/curve.ts';
 import type { PolicyDoor } from '../key/policy-door.ts';
 import type { Outcome } from '../key/protocol.ts';
+import type { StageReporter } from '../metrics/stage-reporter.ts';
 import type { Asked, BoundMethod, DecideRequest, Decision, GrantedMethod } from '../policy/protocol.ts';
 import type { Conversations, Peer } from './conversations.ts';
 import { checkTemplate, signedEventJson } from './event.ts';
@@ -29,6 +30,7 @@ export interface Office {
   limits: { maxFutureEvent: number; maxContent: number; answerUnknown: 'connect' | 'all' | 'none' };
   /** Advertised relays, sorted. */
   relays: string[];
+  times: Pick<StageReporter, 'observe'>;
 }
 
 /** One request on its way. */
@@ -103,7 +105,9 @@ async function signEvent(office: Office, { request, asked }: Call): Promise<Answ
   if (!decision.ok) return refused(decision);
   if (late(office, asked)) return expired();
 
+  const begun = office.clock.mono();
   const sig = given?.sig ?? bytesToHex(office.key.sign(hexToBytes(event.id)));
+  office.times.observe('sign', office.clock.mono() - begun);
   office.responses.set(asked.body, { createdAt: event.created_at, sig }, office.clock.mono());
   return allowed(signedEventJson({ ...event, sig }));
 }
@@ -166,7 +170,10 @@ function withPeer(
     const decision = await office.policy.decide({ ...question(asked, method), peer: pubkey, recheck });
     if (!decision.ok) return refused(decision);
     if (late(office, asked)) return expired();
-    return work(office, { pubkey, text, given }, (kept) => office.responses.set(asked.body, kept, office.clock.mono()));
+    const begun = office.clock.mono();
+    const answer = work(office, { pubkey, text, given }, (kept) => office.responses.set(asked.body, kept, begun));
+    office.times.observe('sign', office.clock.mono() - begun);
+    return answer;
   };
 }
 

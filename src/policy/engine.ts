@@ -22,6 +22,7 @@ export interface Outside {
   log: (line: LogLine) => void;
   bound: (keyName: string, client: string) => void;
   forgetClients: () => void;
+  committed?: (ms: number) => void;
   head: (head: { seq: number; hash: string; cut: number; at: number }) => void;
 }
 
@@ -48,6 +49,7 @@ export class PolicyEngine {
   readonly #window: number;
   /** The wall clock minus the monotonic one, when the database was opened. */
   readonly #drift: number;
+  readonly #reserved: Set<string>;
   readonly #timers: NodeJS.Timeout[] = [];
   #toldHead = '';
   #clockDistrusted = false;
@@ -77,6 +79,7 @@ export class PolicyEngine {
     // An event is good for its skew on both sides of now: nothing younger than twice that may be forgotten.
     this.#window = 2 * options.maxClockSkew * SECOND_MS + MINUTE_MS;
     this.#drift = clock.now() - clock.mono();
+    this.#reserved = new Set(options.reserved);
     const lookups = new Lookups(store.db);
     const writes = new Writes(store.db);
     const index = new Index(lookups);
@@ -93,7 +96,7 @@ export class PolicyEngine {
       denials: new Denials(clock, outside.log),
       reuses: new Reuses(clock),
       kindsNotInAll: new Set(options.kindsNotInAll),
-      reserved: new Set(options.reserved),
+      reserved: this.#reserved,
       bound: outside.bound,
     };
     this.#remember();
@@ -110,6 +113,7 @@ export class PolicyEngine {
         outside.log({ level: 'warn', message: 'the clock was set back', fields: {} });
         this.#remember();
       },
+      onCommit: (ms) => outside.committed?.(ms),
       onFault: (reason) => this.#reportFault(reason),
     });
     this.#toldHead = this.#headKey();
@@ -125,7 +129,14 @@ export class PolicyEngine {
       failure: this.commits.failure,
       schemaVersion: this.store.schemaVersion,
       auditRows: journal.rows,
+      waiting: this.commits.waiting,
     };
+  }
+
+  /** Pubkeys that no client may decrypt from, from the next decision on. */
+  reserve(pubkeys: readonly string[]): void {
+    this.#reserved.clear();
+    for (const pubkey of pubkeys) this.#reserved.add(pubkey);
   }
 
   /** A write that has to reach the disk. */

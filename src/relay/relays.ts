@@ -121,13 +121,18 @@ export class Relays {
     return Promise.all(names.map((name) => this.#publishAt(name, raw, head)));
   }
 
+  /** Where the layer counts. */
+  get counting(): RelayCounts {
+    return this.#counts;
+  }
+
   status(): RelayStatus[] {
     const statuses = [...this.#links.values()].map((link) => link.status());
     const { embedded } = this.#options;
     if (embedded === undefined) return statuses;
     const state = embedded.url === null ? 'closed' : 'ready';
     const reason = embedded.url === null ? 'not listening' : null;
-    return [{ url: embedded.url ?? EMBEDDED, state, reason, roundTripMs: null, reconnects: 0 }, ...statuses];
+    return [{ url: embedded.url ?? EMBEDDED, state, reason, roundTripMs: null, reconnects: 0, queued: 0 }, ...statuses];
   }
 
   /** How often what happened, for metrics. */
@@ -139,7 +144,9 @@ export class Relays {
     const { embedded } = this.#options;
     if (name === EMBEDDED && embedded !== undefined) {
       if (embedded.url === null) return { relay: name, ok: false, reason: 'not listening' };
+      const begun = this.#options.clock.mono();
       const listeners = embedded.inject(raw, head);
+      this.#counts.onPublished(this.#options.clock.mono() - begun);
       return { relay: name, ok: true, reason: listeners === 0 ? 'nobody listens' : '' };
     }
     const link = this.#links.get(name);
