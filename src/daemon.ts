@@ -87,7 +87,12 @@ class Daemon {
 
   async run(): Promise<number> {
     const stop = (signal: string) => this.#stop(signal);
-    const reread = () => void this.#reread();
+    const reread = () => {
+      // Whatever is wrong with a file, it ends no daemon that runs.
+      this.#reread().catch((error) => {
+        this.#log({ level: 'error', message: 'reload: failed', fields: {} }, error);
+      });
+    };
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
     process.on('SIGHUP', reread);
@@ -145,7 +150,8 @@ class Daemon {
       if (!http.ok) throw new StartRefusal(http.refusal, FAILED);
       this.#http = http.value;
     }
-    this.#log({ level: 'info', message: 'ready', fields: { version, pid: process.pid, database: config.database } });
+    const where = { database: config.database, http: this.#http?.url ?? null, embeddedRelay: signer.embeddedUrl };
+    this.#log({ level: 'info', message: 'ready', fields: { version, pid: process.pid, ...where } });
     if (quickstart) await this.#demonstrate(signer);
     this.#notify?.ready();
   }

@@ -10,6 +10,7 @@ import { EXIT, Refusal } from './cli/refusal.ts';
 import { startCommand } from './cli/start.ts';
 import { statusCommand } from './cli/status.ts';
 import { tokenCommand } from './cli/token.ts';
+import { topCommand } from './cli/top.ts';
 import { userCommand } from './cli/user.ts';
 import { version } from './version.ts';
 
@@ -24,6 +25,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .version(version)
     .addCommand(startCommand())
     .addCommand(statusCommand())
+    .addCommand(topCommand())
     .addCommand(keyCommand())
     .addCommand(policyCommand())
     .addCommand(tokenCommand())

@@ -142,12 +142,14 @@ export class Signer {
   /** Takes no more requests, finishes those in flight (up to `ms`), then ends every actor, secrets first overwritten. */
   async stop(ms: number): Promise<void> {
     clearInterval(this.#hungTimer);
+    const until = this.#clock.mono() + ms;
     await this.#keys?.drain(ms);
     await this.#keys?.lockAll();
     await this.#blanks?.close();
     await this.#vault.link?.ask('forgetAll', null).catch(() => {});
     await this.#policy.link?.ask('close', null).catch(() => {});
     await this.#admin.link?.ask('close', null).catch(() => {});
+    await this.#relays?.drain(until - this.#clock.mono());
     await this.#relays?.close();
     await Promise.all([this.#vault.stop(), this.#policy.stop(), this.#admin.stop()]);
     await Promise.all([this.#unlockers?.close(), this.#verify.close()]);

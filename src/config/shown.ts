@@ -2,7 +2,7 @@ import type { Config } from '../config.ts';
 import { fromEnvironment, fromFile, fromFlags } from './layers.ts';
 import { type Option, options } from './options.ts';
 import type { ConfigSources } from './sources.ts';
-import { at, type Tree } from './tree.ts';
+import { at, isTree, type Tree } from './tree.ts';
 
 /** One option as it is in force, fit to be shown. */
 export interface ShownOption {
@@ -33,6 +33,7 @@ export function shownOptions(sources: ConfigSources, config: Config): ShownOptio
 
 function redacted({ secret }: Option, value: unknown): unknown {
   if (secret) return value === null ? null : HIDDEN;
+  if (isTree(value) && 'port' in value) return `${value.host}:${value.port}`;
   if (Array.isArray(value)) return value.map((entry) => (typeof entry === 'string' ? withoutQuery(entry) : entry));
   return value;
 }

@@ -19,7 +19,7 @@ export function loadLibc(): Libc | null {
     return {
       prctl: (option, value) => prctl(option, value, 0, 0, 0),
       socket: library.func('int socket(int, int, int)'),
-      sendto: library.func('ssize_t sendto(int, const void *, size_t, int, const void *, uint32_t)'),
+      sendto: library.func('long sendto(int, const void *, size_t, int, const void *, uint32_t)'),
       close: library.func('int close(int)'),
     };
   } catch {

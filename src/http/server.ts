@@ -62,7 +62,8 @@ export async function startHttp({ listen, hosts, apiKey, daemon, metrics }: Http
     await server.close();
   };
   try {
-    await server.listen(listen);
+    // A copy: the library writes into what it is given.
+    await server.listen({ ...listen });
   } catch (error) {
     await close();
     return { ok: false, refusal: whyNot(listen, (error as NodeJS.ErrnoException).code) };

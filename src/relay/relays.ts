@@ -11,6 +11,8 @@ import { RecentTexts } from './recent.ts';
 import { ADMIN_KIND, CLIENT_KIND, type Subscription } from './subscriptions.ts';
 import { relayUrl } from './url.ts';
 
+const DRAIN_LOOK_MS = 10;
+
 /** Name of the embedded relay, where a relay is named. */
 export const EMBEDDED = 'embedded';
 
@@ -69,6 +71,14 @@ export class Relays {
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
     await this.#options.embedded?.close();
+  }
+
+  /** Resolves when the relays that are connected have taken what was published, after `ms` in any case. */
+  async drain(ms: number): Promise<void> {
+    const until = this.#options.clock.mono() + ms;
+    const waits = () => this.status().some(({ state, queued }) => state === 'ready' && queued > 0);
+    while (waits() && this.#options.clock.mono() < until)
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
   }
 
   /** Events that were not handled before, from whichever relay they came first. Nothing in them is verified. */
