@@ -97,7 +97,10 @@ class Daemon {
     process.on('SIGINT', stop);
     process.on('SIGHUP', reread);
     try {
-      await this.#start();
+      // A start that does not come to its end is ended by a signal too.
+      const started = this.#start();
+      started.catch(() => {});
+      await Promise.race([started, this.#end.promise]);
       return await this.#end.promise;
     } catch (error) {
       if (error instanceof StartRefusal) return refuse(error.message, error.exitCode);

@@ -22,7 +22,7 @@ import { Overview } from './overview.ts';
 import type { LogLine, MainToPolicy, PolicyToMain } from './policy/protocol.ts';
 import { advertisedRelays } from './relay/advertised.ts';
 import type { EmbeddedRelay } from './relay/embedded.ts';
-import { embeddedOf } from './relay/embedded-of.ts';
+import { embeddedOf, notListening } from './relay/embedded-of.ts';
 import { HandledIds } from './relay/handled.ts';
 import type { Incoming } from './relay/protocol.ts';
 import { Relays } from './relay/relays.ts';
@@ -363,7 +363,9 @@ export class Signer {
       dropped: (reason) => this.#options.metrics.dropped(reason),
     });
     this.#relays.counting.onPublished = (ms) => this.#options.metrics.times.observe('publish', ms);
-    await this.#relays.start();
+    await this.#relays.start().catch((error) => {
+      throw notListening(embeddedRelay.listen, error);
+    });
   }
 
   /** Subscribes to what is unlocked now; resolves when the relays deliver it. */
