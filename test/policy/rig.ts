@@ -91,6 +91,7 @@ export class Rig {
       maxClockSkew: 600,
       auditRetentionDays: 90,
       kindsNotInAll: [22242, 27235, 62],
+      askForStrangers: null,
       reserved: [],
       keysInKeystore: 0,
       allowEmptyDatabase: false,
