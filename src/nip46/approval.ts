@@ -21,12 +21,12 @@ export interface Shown {
 /**
  * The rules decide; where none answers, an admin is asked and the rules again after that (docs/POLICY.md 8).
  *
- * @param decide asks the rules, with an admin's pass if there is one
+ * @param decide asks the rules, with an admin's pass if there is one; `final` for their last word
  */
 export async function permitted(
   { admins }: Office,
   { request, asked, pending }: Call,
-  decide: (pass: { pass?: string }) => Promise<Decision>,
+  decide: (more: { pass?: string; final?: true }) => Promise<Decision>,
   shown: () => Shown,
 ): Promise<Decision> {
   let decision = await decide({});
@@ -42,7 +42,7 @@ export async function permitted(
     if (answer.verdict === 'no') break;
     decision = await decide(answer.pass === null ? {} : { pass: answer.pass });
   }
-  return { ok: false, refusal: 'not authorized' };
+  return decide({ final: true });
 }
 
 /** What a stranger says of itself is shown as no more than that. */

@@ -72,7 +72,7 @@ async function connect(office: Office, call: Call): Promise<Answer> {
   const decision = await permitted(
     office,
     call,
-    (pass) => office.policy.connect({ ...asked, ...pass, secret }),
+    (more) => office.policy.connect({ ...asked, ...more, secret }),
     () => ({ method: 'connect', kind: null, param: perms, claims: claimedName(metadata) }),
   );
   if (decision.ok) return allowed('ack');
@@ -112,7 +112,7 @@ async function signEvent(office: Office, call: Call): Promise<Answer> {
   const decision = await permitted(
     office,
     call,
-    (pass) => office.policy.decide({ ...wanted, ...pass }),
+    (more) => office.policy.decide({ ...wanted, ...more }),
     () => ({ method: 'sign_event', kind, param: request.params[0]! }),
   );
   if (!decision.ok) return refused(decision);
@@ -183,7 +183,7 @@ function withPeer(
     const decision = await permitted(
       office,
       call,
-      (pass) => office.policy.decide({ ...wanted, ...pass }),
+      (more) => office.policy.decide({ ...wanted, ...more }),
       () => ({ method, kind: null, param: pubkey }),
     );
     if (!decision.ok) return refused(decision);

@@ -21,7 +21,8 @@ export function answerRequest(desk: Desk, keyName: string, request: DecideReques
   const open = verdict.rule === 'nothing-answers';
   const admin = open ? desk.passes.admin(request, { keyName, client, method, kind: request.kind }) : null;
   if (!verdict.ok && admin === null) {
-    if (open) return askFirst({ label: desk.lookups.label(binding!.keyUserId), stranger: false });
+    if (open && request.final !== true)
+      return askFirst({ label: desk.lookups.label(binding!.keyUserId), stranger: false });
     return denied(desk, { keyName, client, method }, verdict.rule, verdict.refusal);
   }
   const allowed = { ok: true as const, grant: verdict.ok ? verdict.grant : `admin:${admin}` };

@@ -47,6 +47,8 @@ export interface Asked {
   again?: boolean;
   /** An admin's pass, for what no rule answers. */
   pass?: string;
+  /** Admins were asked: what no rule answers is denied. */
+  final?: true;
 }
 
 export interface DecideRequest extends Asked {

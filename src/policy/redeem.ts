@@ -76,7 +76,7 @@ function stranger(desk: Desk, keyName: string, request: ConnectRequest): Decisio
   const { client } = request;
   const admin = desk.passes.admin(request, { keyName, client, method: 'connect', kind: null });
   if (admin === null) {
-    if (desk.askForStrangers) return askFirst({ label: null, stranger: true });
+    if (desk.askForStrangers && request.final !== true) return askFirst({ label: null, stranger: true });
     return denied(desk, { keyName, client, method: 'connect' }, 'stranger', 'not authorized');
   }
   const grant = `admin:${admin}`;
