@@ -82,5 +82,9 @@ export type KeyToMain = MainProtocol<{
   done: Tell<{ seq: number; method: string; outcome: Outcome; response: SignedEvent | null }>;
   /** What the thread has counted since it last told. */
   times: Tell<{ report: StageReport }>;
+  /** This event waits for an admin's decision: it holds no place in the key's queue any more. */
+  pending: Tell<{ seq: number }>;
+  /** A port to the admin actor, which knows it as this key's. */
+  admins: Ask<null, MessagePort>;
   log: Tell<LogLine>;
 }>;
