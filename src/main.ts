@@ -15,13 +15,9 @@ import { topCommand } from './cli/top.ts';
 import { userCommand } from './cli/user.ts';
 import { version } from './version.ts';
 
-/**
- * The command line: parse, call, exit code. docs/CLI.md
- *
- * @param args without node and the script
- */
-export async function main(args: readonly string[]): Promise<number> {
-  const program = new Command('redoubt')
+/** Every command, with its flags. */
+export function program(): Command {
+  return new Command('redoubt')
     .description('a Nostr remote signer (NIP-46 bunker) that keeps every key in a thread of its own')
     .version(version)
     .addCommand(startCommand())
@@ -35,9 +31,18 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(pairCommand())
     .addCommand(auditCommand())
     .addCommand(configCommand());
-  throwInsteadOfExit(program);
+}
+
+/**
+ * The command line: parse, call, exit code. docs/CLI.md
+ *
+ * @param args without node and the script
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const command = program();
+  throwInsteadOfExit(command);
   try {
-    await program.parseAsync([...args], { from: 'user' });
+    await command.parseAsync([...args], { from: 'user' });
     return Number(process.exitCode ?? EXIT.done);
   } catch (error) {
     // Commander has said what was wrong, or shown the help that was asked for.

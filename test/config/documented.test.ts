@@ -25,7 +25,10 @@ test('the options that need no restart are the documented ones', () => {
   const known = new Set(options.map(({ path }) => path));
   assert.equal(
     listed.filter((name) => known.has(name)).sort(),
-    options.filter(({ live }) => live).map(({ path }) => path).sort(),
+    options
+      .filter(({ live }) => live)
+      .map(({ path }) => path)
+      .sort(),
   );
 });
 test('no two options share a variable', () => {
