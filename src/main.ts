@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './cli/audit.ts';
 import { keyCommand } from './cli/key.ts';
+import { migrateCommand } from './cli/migrate.ts';
 import { say } from './cli/output.ts';
 import { pairCommand } from './cli/pair.ts';
 import { policyCommand } from './cli/policy.ts';
@@ -28,7 +29,8 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(tokenCommand())
     .addCommand(userCommand())
     .addCommand(pairCommand())
-    .addCommand(auditCommand());
+    .addCommand(auditCommand())
+    .addCommand(migrateCommand());
   throwInsteadOfExit(program);
   try {
     await program.parseAsync([...args], { from: 'user' });

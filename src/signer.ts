@@ -95,9 +95,7 @@ export class Signer {
     this.#makeKeys();
     this.#introduceAdminToPolicy();
     this.#tellAdmin();
-    for (const row of await this.#policy.link.ask('keys', null)) {
-      if (row.deletedAt === null) this.#keys.add(row.name, row.pubkey);
-    }
+    await this.#custody.begin();
     this.#relays.onEvent((incoming) => this.#route(incoming));
     await this.#resubscribe();
     this.#blanks.fill();
@@ -243,6 +241,7 @@ export class Signer {
       up: async (link) => {
         // Answered by a vault that is there; what an earlier one held is gone with its thread.
         await link.ask('forgetAll', null);
+        await this.#custody?.openPlain();
       },
       down: (reason, delayMs) => this.#crashed('vault', reason, delayMs),
     });
@@ -260,6 +259,7 @@ export class Signer {
       maxClockSkew: config.maxClockSkew,
       auditRetentionDays: config.auditRetentionDays,
       kindsNotInAll: config.kindsNotInAll,
+      legacyKeys: this.#opened.config.keyNames,
       reserved: [...config.admins, this.#opened.daemonPubkey],
       keysInKeystore: this.#keysAtRest + this.#opened.config.keyNames.length,
       allowEmptyDatabase: this.#options.allowEmptyDatabase,
@@ -304,12 +304,9 @@ export class Signer {
         keyQueue: limits.keyQueue,
         relays: this.advertised,
         clock: this.#clock,
-        release: async (pubkey) => {
+        release: (pubkey) => {
           const answer = this.#vault.link.ask('release', { pubkey });
-          return answer.then(
-            (port) => port ?? 'locked',
-            () => 'unavailable' as const,
-          );
+          return answer.then((port) => port ?? 'locked').catch(() => 'unavailable');
         },
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
         publish: (pubkey, request, response) => {
@@ -335,6 +332,9 @@ export class Signer {
       logN: keystore.logN,
       pool: this.#unlockers,
       keys: this.#keys,
+      blanks: this.#blanks,
+      file: { path: this.#options.configPath, config: this.#opened.config },
+      log,
       vault: () => this.#vault.link,
       policy: () => this.#policy.link,
       resubscribe: () => this.#resubscribe(),

@@ -52,17 +52,19 @@ export function keyCommand(): Command {
 
 interface ListedKey {
   name: string;
-  pubkey: string;
+  /** Absent as long as nobody knows it. */
+  pubkey?: string;
   locked: boolean;
   active?: boolean;
-  createdAt: string;
+  createdAt?: string;
   userCount?: number;
 }
 
 async function list(options: RemoteOptions): Promise<void> {
   const keys = JSON.parse(await withDaemon(options, (call) => call('get_keys'))) as ListedKey[];
-  const data = keys.map(({ name, pubkey, locked, active = false, createdAt }) => {
-    return { name, npub: npubEncode(pubkey), pubkey, locked, active, createdAt };
+  const data = keys.map(({ name, pubkey = null, locked, active = false, createdAt = null }) => {
+    const npub = pubkey === null ? null : npubEncode(pubkey);
+    return { name, npub, pubkey, locked, active, createdAt };
   });
   const rows = data.map((key) => [
     key.name,

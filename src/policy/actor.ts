@@ -68,7 +68,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
       admin?.close();
       admin = new Link<PolicyToAdmin, AdminToPolicy>(port, adminHandlers());
     },
-    keys: () => opened().commits.alone(async () => listKeys(opened().store)),
+    keys: () => opened().commits.alone(async () => listKeys(opened().store, opened().legacyKeys)),
     createKey: (wanted) => makeKey(wanted),
     clients: ({ keyName }) => opened().commits.alone(async () => opened().desk.lookups.clients(keyName)),
     health: () => opened().health(),
@@ -108,11 +108,11 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
     return {
       begin: (wanted) => row(({ desk }) => beginAdmin(desk, wanted)),
       end: (wanted) => row(({ desk }) => endAdmin(desk, wanted)),
-      listKeys: () => opened().commits.alone(async () => listKeys(opened().store)),
+      listKeys: () => opened().commits.alone(async () => listKeys(opened().store, opened().legacyKeys)),
       createKey: (wanted) => makeKey(wanted),
       setLocked: (wanted) => {
         const { store, change } = parts();
-        return change(() => setLocked(store, clock, wanted));
+        return change(() => setLocked(store, clock, wanted, opened().legacyKeys));
       },
       listPolicies: () => opened().commits.alone(() => listPolicies(opened().store)),
       createPolicy: (wanted) => {

@@ -16,6 +16,8 @@ export const getKeys = method({
       .map((key) => {
         const locked = !active.has(key.pubkey);
         const { name, pubkey, userCount, tokenCount } = key;
+        // A key of nsecbunker.json that nobody has unlocked yet.
+        if (pubkey === '') return { full: { name, locked: true, active: false }, lean: { name } };
         const lean = locked ? { name } : { name, npub: npubEncode(pubkey), userCount, tokenCount };
         const added = { pubkey, locked, active: active.get(pubkey) ?? false, createdAt: iso(key.createdAt) };
         return { full: { ...lean, ...added }, lean };

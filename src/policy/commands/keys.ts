@@ -6,6 +6,9 @@ import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
 import type { KeyRow, Outcome } from '../protocol.ts';
 
+/** Before the name of a key in redoubt_meta: since when a key without a row is locked. */
+const LOCKED = 'lockedAt:';
+
 type Row = { [column: string]: number | string | null };
 
 const COUNTED = `
@@ -14,9 +17,19 @@ const COUNTED = `
   LEFT JOIN (SELECT keyName, count(*) AS n FROM "Token" GROUP BY keyName) t ON t.keyName = k.keyName
   ORDER BY k.id`;
 
-/** Every key that has a row, deleted ones too, with how many clients and tokens it has. */
-export function listKeys(store: Store): KeyRow[] {
-  return (store.db.prepare(COUNTED).all() as Row[]).map((row) => ({
+/** Keys that nsecbunkerd left in its file and that have no row; what an admin locked of them is remembered apart. */
+const WITHOUT_ROW = `
+  SELECT 0 AS id, j.value AS keyName, '' AS pubkey, 0 AS createdAt, NULL AS deletedAt, CAST(m.value AS INTEGER) AS lockedAt,
+    (SELECT count(*) FROM "KeyUser" WHERE keyName = j.value) AS userCount,
+    (SELECT count(*) FROM "Token" WHERE keyName = j.value) AS tokenCount
+  FROM json_each(?) j LEFT JOIN redoubt_meta m ON m.name = '${LOCKED}' || j.value
+  WHERE j.value NOT IN (SELECT keyName FROM "Key") ORDER BY j.key`;
+
+/** Every key, deleted ones too, with how many clients and tokens it has. `legacy`: names in nsecbunker.json. */
+export function listKeys(store: Store, legacy: readonly string[]): KeyRow[] {
+  const rows = store.db.prepare(COUNTED).all();
+  if (legacy.length > 0) rows.push(...store.db.prepare(WITHOUT_ROW).all(JSON.stringify(legacy)));
+  return (rows as Row[]).map((row) => ({
     id: row.id as number,
     name: row.keyName as string,
     pubkey: row.pubkey as string,
@@ -72,11 +85,19 @@ export async function setLocked(
   store: Store,
   clock: Clock,
   wanted: { name: string; locked: boolean },
+  legacy: readonly string[],
 ): Promise<Outcome<null>> {
   return store.orm.em.fork().transactional(async (em): Promise<Outcome<null>> => {
     const key = await em.findOne(Key, { keyName: wanted.name });
-    if (key === null) return { ok: false, refusal: `there is no key ${wanted.name}` };
     const now = clock.now();
+    const meta = `${LOCKED}${wanted.name}`;
+    store.db.prepare('DELETE FROM redoubt_meta WHERE name = ?').run(meta);
+    if (key === null) {
+      if (!legacy.includes(wanted.name)) return { ok: false, refusal: `there is no key ${wanted.name}` };
+      const row = 'INSERT INTO redoubt_meta (name, value) VALUES (?, ?)';
+      if (wanted.locked) store.db.prepare(row).run(meta, String(now));
+      return { ok: true, value: null };
+    }
     key.lockedAt = wanted.locked ? now : null;
     key.updatedAt = now;
     return { ok: true, value: null };
