@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
 import { secretJson } from '../admin/secret-json.ts';
+import { type AccessOptions, whichInstallation } from './admin-access.ts';
+import type { UpgradeOptions } from './key-upgrade.ts';
 import { cell, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
 import { type Call, checkAccess, DERIVATION_MS, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
@@ -46,6 +48,22 @@ export function keyCommand(): Command {
     remoteCommand('delete', 'sign nothing with a key any more; its sealed file and its name stay')
       .argument('<name>')
       .action(remove),
+  );
+  key.addCommand(
+    new Command('upgrade')
+      .description("seal the keys of nsecbunkerd's nsecbunker.json into the keystore; no daemon may run meanwhile")
+      .option('--old-passphrase-file <file>', 'the passphrase that they have now')
+      .option(PASSPHRASE_FILE, 'the passphrase that they get')
+      .option('--same-passphrase', 'seal them under the passphrase that they have')
+      .option('--remove-legacy', 'then prove that every sealed key opens, and take them out of nsecbunker.json')
+      .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
+      .option('--config <file>', 'the installation by its nsecbunker.json')
+      .option('--json', 'print one JSON document')
+      .action(async (options: UpgradeOptions & AccessOptions) => {
+        const installation = whichInstallation(options, process.env, process.cwd());
+        // The database's library is loaded when it is wanted.
+        await (await import('./key-upgrade.ts')).upgradeKeys(installation, options);
+      }),
   );
   return key;
 }

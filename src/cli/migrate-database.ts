@@ -57,6 +57,8 @@ export async function migrate(installation: Installation, options: MigrateOption
     reserved: [],
     ...guard,
   });
+  // The very same file may have been copied by a start that did not come to its end.
+  if (plan.copy !== null) plan.copy = copyPath(config.database, lastCopy(config.database));
   const text = `${config.database} is up to date${plan.copy === null ? '' : `; as it was before, it lies in ${plan.copy}`}`;
   show({ data: { ...plan, migrated: true }, text }, options.json);
 }
@@ -65,10 +67,14 @@ function planOf(found: Inspected & { ok: true }, database: string): Plan {
   const adopted = found.state === 'adoptable';
   const pending = MIGRATION_NAMES.slice(found.state === 'ours' ? found.applied.length : 0);
   const origin = adopted ? 'nsecbunkerd' : found.state === 'ours' ? 'redoubt' : null;
-  let number = 1;
-  while (existsSync(copyPath(database, number))) number++;
-  const copy = adopted ? copyPath(database, number) : null;
+  const copy = adopted ? copyPath(database, lastCopy(database) + 1) : null;
   return { database, origin, nsecbunkerd_migrations: adopted ? found.migrations : null, pending, copy };
+}
+
+function lastCopy(database: string): number {
+  let number = 0;
+  while (existsSync(copyPath(database, number + 1))) number++;
+  return number;
 }
 
 function planText({ database, origin, nsecbunkerd_migrations: done, pending, copy }: Plan): string {

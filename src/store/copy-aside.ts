@@ -49,7 +49,7 @@ export async function copyAside(database: string): Promise<Copied> {
   } catch (error) {
     const code = (error as { code?: unknown }).code;
     if (typeof code !== 'string') throw error;
-    rmSync(draft, { force: true });
+    if (statSync(draft, { throwIfNoEntry: false })?.isFile()) rmSync(draft);
     const why = databaseFault(error)?.reason ?? code;
     const line = `the copy of the database that is kept before it is first migrated cannot be made (${why})`;
     return {

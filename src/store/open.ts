@@ -1,8 +1,8 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { EntityCaseNamingStrategy, MikroORM } from '@mikro-orm/sqlite';
 import type Database from 'better-sqlite3';
 import { databasePath } from '../../prisma-compat/database-url.ts';
-import { copyAside } from './copy-aside.ts';
+import { copyAside, copyPath } from './copy-aside.ts';
 import { ENTITIES } from './entities.ts';
 import { databaseFault } from './fault.ts';
 import { type Inspected, inspectDatabase } from './inspect.ts';
@@ -46,7 +46,8 @@ export async function openStore(options: StoreOptions): Promise<Opened> {
   if (refusal !== null) return { ok: false, refusal };
   try {
     if (found.state === 'missing') createFile(path);
-    if (found.state === 'adoptable') {
+    // An adoption that has begun has made its copy before.
+    if (found.state === 'adoptable' && !(found.begun && existsSync(copyPath(path)))) {
       const copied = await copyAside(path);
       if (!copied.ok) return copied;
     }
