@@ -5,11 +5,13 @@
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import Database from 'better-sqlite3';
 import { generateSecretKey, getPublicKey, nip44, verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { AdoptedDaemon, truth } from '../support/adopted.ts';
+import { AdoptedDaemon, FIXTURE_DATABASE, truth } from '../support/adopted.ts';
 import { RpcClient } from '../support/rpc.ts';
+import { create, findMany, misfits, models } from './prisma-sql.ts';
 
 const daemon = new AdoptedDaemon();
 const digest = () => createHash('sha256').update(readFileSync(daemon.config)).digest('hex');
@@ -165,6 +167,45 @@ test('lock_key holds, also for a key without encryption and over a restart', asy
   assert.equal(await unlock('lnbits-acct-1', truth.passphrase), { success: true });
   assert.equal(await may('manual', 'alice@example.com', [1]), [true]);
   assert.equal(await may('lnbits1', 'lnbits-acct-1', [1]), [true]);
+});
+
+test('the way back: nsecbunkerd would read and write the file as before', async () => {
+  const admin = await daemon.admin();
+  const rule = { method: 'sign_event', kind: 1, use_count: 2 };
+  await admin.result('create_new_policy', [JSON.stringify({ name: 'ours', rules: [rule], expires_at: '2099-01-01' })]);
+  await admin.result('issue_token', [
+    JSON.stringify({ key: 'fresh', client_name: 'ours', policy_name: 'ours', expires_in_hours: 1 }),
+  ]);
+  const [user] = JSON.parse(await admin.result('get_key_users', ['lnbits-acct-2'])) as { id: number }[];
+  await admin.result('revoke_user', [String(user!.id)]);
+  await admin.result('delete_key', ['fresh']);
+  admin.close();
+  assert.is(await daemon.stop(), 0);
+
+  const db = new Database(daemon.database);
+  try {
+    assert.equal(misfits(db), []);
+    for (const model of models) {
+      if (model !== 'Request' && model !== 'User') assert.ok(findMany(db, model).length > 0, model);
+    }
+    const [was] = new Database(FIXTURE_DATABASE, { readonly: true })
+      .prepare('SELECT count(*) AS n, max(finished_at) AS at FROM _prisma_migrations')
+      .all();
+    assert.equal(db.prepare('SELECT count(*) AS n, max(finished_at) AS at FROM _prisma_migrations').get(), was);
+    const at = Date.now();
+    const made = create(db, 'KeyUser', { keyName: 'k', userPubkey: 'u', createdAt: at, updatedAt: at });
+    for (const [model, row] of [
+      ['Key', { keyName: 'theirs', createdAt: at, updatedAt: at, pubkey: 'p' }],
+      ['Policy', { name: 'theirs', createdAt: at, updatedAt: at }],
+      ['PolicyRule', { method: 'connect', currentUsageCount: 0, policyId: 1 }],
+      ['SigningCondition', { method: 'connect', allowed: 1, keyUserId: made.id }],
+      ['Log', { timestamp: at, type: 'x', keyUserId: made.id }],
+    ] as const) {
+      assert.type(create(db, model, row).id, 'number', model);
+    }
+  } finally {
+    db.close();
+  }
 });
 
 test('nsecbunker.json is byte for byte what it was', () => {

@@ -16,6 +16,8 @@ import { until } from './until.ts';
 const ENTRY = fileURLToPath(new URL('../../dist/redoubt.js', import.meta.url));
 const FIXTURE = fileURLToPath(new URL('../fixtures/legacy-0.10.5', import.meta.url));
 
+export const FIXTURE_DATABASE = join(FIXTURE, 'nsecbunker.db');
+
 interface Named {
   pubkey: string;
   secret_key: string;
@@ -50,12 +52,12 @@ export class AdoptedDaemon {
   #output = '';
   #relayUrl: string | undefined;
 
-  constructor(entry = ENTRY) {
+  /** @param database a file to put in the place of the fixture's own */
+  constructor(entry = ENTRY, database = FIXTURE_DATABASE) {
     this.#entry = entry;
-    for (const file of [this.config, this.database]) {
-      copyFileSync(join(FIXTURE, file.slice(this.data.length + 1)), file);
-      chmodSync(file, 0o600);
-    }
+    copyFileSync(join(FIXTURE, 'nsecbunker.json'), this.config);
+    copyFileSync(database, this.database);
+    for (const file of [this.config, this.database]) chmodSync(file, 0o600);
   }
 
   get output(): string {
