@@ -40,6 +40,8 @@ export interface SignerOptions {
 }
 
 const HUNG_CHECK_MS = 1_000;
+/** A database that is adopted is copied first, however large it is. */
+const OPEN_MS = 3_600_000;
 
 /**
  * The actors of one daemon and the links between them. The main thread runs this: it moves ciphertext, names, public
@@ -221,7 +223,7 @@ export class Signer {
         log: this.#options.log,
       },
       up: async (link) => {
-        const opened = await link.ask('open', this.#policyOptions(), { timeoutMs: 60_000 });
+        const opened = await link.ask('open', this.#policyOptions(), { timeoutMs: OPEN_MS });
         if (!opened.ok) throw new StartRefusal(opened.refusal, 1);
         this.#schemaVersion = opened.schemaVersion;
         if (this.#keys === undefined) return;
@@ -253,14 +255,11 @@ export class Signer {
   }
 
   #policyOptions() {
-    const config = this.#config;
+    const { database, maxClockSkew, auditRetentionDays, kindsNotInAll, askForStrangers, admins } = this.#config;
     return {
-      databasePath: config.database,
-      maxClockSkew: config.maxClockSkew,
-      auditRetentionDays: config.auditRetentionDays,
-      kindsNotInAll: config.kindsNotInAll,
+      ...{ databasePath: database, maxClockSkew, auditRetentionDays, kindsNotInAll, askForStrangers },
       legacyKeys: this.#opened.config.keyNames,
-      reserved: [...config.admins, this.#opened.daemonPubkey],
+      reserved: [...admins, this.#opened.daemonPubkey],
       keysInKeystore: this.#keysAtRest + this.#opened.config.keyNames.length,
       allowEmptyDatabase: this.#options.allowEmptyDatabase,
       migrate: this.#options.migrate,
@@ -274,8 +273,8 @@ export class Signer {
   }
 
   #tellAdmin(): void {
-    const { adminRelays, maxClockSkew, admins, limits } = this.#config;
-    const settings = { relays: this.advertised, maxClockSkew, admins, maxContent: limits.content };
+    const { adminRelays, maxClockSkew, admins, limits, approvalTimeout } = this.#config;
+    const settings = { relays: this.advertised, maxClockSkew, admins, maxContent: limits.content, approvalTimeout };
     const own = adminRelays.length > 0 ? adminRelays : this.advertised;
     this.#admin.link.tell('settings', { ...settings, adminRelays: [...own] });
   }
@@ -308,6 +307,7 @@ export class Signer {
           const answer = this.#vault.link.ask('release', { pubkey });
           return answer.then((port) => port ?? 'locked').catch(() => 'unavailable');
         },
+        attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
         publish: (pubkey, request, response) => {
           const { raw, id, createdAt } = response;

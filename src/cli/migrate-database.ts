@@ -16,7 +16,8 @@ import { say, show } from './output.ts';
 import { readInstallation } from './read-installation.ts';
 import { EXIT, Refusal } from './refusal.ts';
 
-const MIGRATE_MS = 600_000;
+/** The file is copied first, however large it is. */
+const MIGRATE_MS = 3_600_000;
 
 interface Plan {
   database: string;
@@ -54,6 +55,7 @@ export async function migrate(installation: Installation, options: MigrateOption
     maxClockSkew: config.maxClockSkew,
     auditRetentionDays: config.auditRetentionDays,
     kindsNotInAll: config.kindsNotInAll,
+    askForStrangers: config.askForStrangers,
     reserved: [],
     ...guard,
   });

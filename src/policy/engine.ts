@@ -10,6 +10,7 @@ import { GroupCommit } from './group-commit.ts';
 import { Index } from './index.ts';
 import { Journal } from './journal.ts';
 import { KINDS_NOT_IN_ALL } from './kinds-not-in-all.ts';
+import { Passes } from './passes.ts';
 import type { LogLine, Outcome, PolicyOpenOptions, PolicyStatus } from './protocol.ts';
 import { pruneStep } from './prune.ts';
 import { remembered } from './remembered.ts';
@@ -93,6 +94,8 @@ export class PolicyEngine {
       replay,
       denials: new Denials(clock, outside.log),
       reuses: new Reuses(clock),
+      passes: new Passes(clock),
+      askForStrangers: options.askForStrangers ?? store.origin === 'adopted',
       kindsNotInAll: new Set(options.kindsNotInAll ?? KINDS_NOT_IN_ALL[store.origin]),
       reserved: new Set(options.reserved),
       bound: outside.bound,

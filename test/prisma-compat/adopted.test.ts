@@ -4,6 +4,7 @@
  * through a relay, without connecting again.
  */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { generateSecretKey, getPublicKey, nip44, verifyEvent } from 'nostr-tools';
@@ -128,6 +129,18 @@ test('stored pairings sign at once, and may do what they could', async () => {
 
 test('`all` goes on meaning all in an adopted installation', async () => {
   assert.equal(await may('lnbits1', 'lnbits-acct-1', [22242, 27235, 62]), [true, true, true]);
+});
+
+test('admins are asked about a stranger in an adopted installation, as nsecbunkerd asked them', async () => {
+  const remote = truth.keys['lnbits-acct-1']!.pubkey;
+  const stranger = await new RpcClient(generateSecretKey(), remote).open(daemon.relay);
+  const admin = await daemon.admin();
+  const asked = once(admin.socket, 'message');
+  const { error } = await stranger.call('connect', [remote]);
+  assert.is(error, 'not authorized');
+  await asked;
+  admin.close();
+  stranger.close();
 });
 
 test('a token that nsecbunkerd issued is redeemed once', async () => {

@@ -16,6 +16,7 @@ process.on('message', async () => {
     maxClockSkew: 600,
     auditRetentionDays: 90,
     kindsNotInAll: null,
+    askForStrangers: null,
     reserved: [],
     keysInKeystore: 5,
     allowEmptyDatabase: false,

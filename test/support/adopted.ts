@@ -106,6 +106,8 @@ export class AdoptedDaemon {
       REDOUBT_RELAYS: this.#relayUrl ?? '',
       REDOUBT_ADMIN_RELAYS: this.#relayUrl ?? '',
       REDOUBT_HTTP_LISTEN: '127.0.0.1:0',
+      // What no rule answers is asked of the admins; these do not answer.
+      REDOUBT_APPROVAL_TIMEOUT: '300',
       REDOUBT_KEYSTORE_LOG_N: '14',
       REDOUBT_LOG_FORMAT: 'json',
     };
