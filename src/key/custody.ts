@@ -40,12 +40,14 @@ export class Custody {
     for (const { name, pubkey, deletedAt } of await this.#options.policy().ask('keys', null)) {
       if (deletedAt === null && pubkey !== '') this.#options.keys.add(name, pubkey);
     }
-    await this.openPlain();
+    await this.#legacy.openPlain();
   }
 
   /** A vault that was restarted has forgotten what needs no passphrase too. */
   async openPlain(): Promise<void> {
     await this.#legacy.openPlain();
+    // A request that came in between has locked its key.
+    await this.#options.resubscribe();
   }
 
   /**
