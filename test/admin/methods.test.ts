@@ -45,11 +45,14 @@ test('get_keys: unlocked and locked keys, and none that was deleted', async () =
       tokenCount: 3,
       pubkey: open.pubkey,
       locked: false,
-      active: true,
       createdAt,
     },
-    { name: 'shut', pubkey: shut.pubkey, locked: true, active: false, createdAt },
+    { name: 'shut', pubkey: shut.pubkey, locked: true, createdAt },
   ]);
+  assert.equal(
+    ((await result('get_keys', { details: true })) as { active: boolean }[]).map((key) => key.active),
+    [true, false],
+  );
   assert.equal(
     ((await result('get_keys', '{"offset":1,"limit":1}')) as { name: string }[]).map((key) => key.name),
     ['shut'],

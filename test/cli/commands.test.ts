@@ -128,7 +128,12 @@ test('policies and tokens: create, list, revoke', async () => {
   assert.is(policy!.rules.length, 2);
   assert.is(
     (await run('policy', 'list')).out,
-    'ID  NAME  RULES                           EXPIRES\n1   p     sign_event:1=0/5 nip44_encrypt  -\n',
+    [
+      'ID  NAME  RULE  GRANTS            EXPIRES',
+      '1   p     10    sign_event:1=0/5  -',
+      '          11    nip44_encrypt',
+      '',
+    ].join('\n'),
   );
 
   const made = (await json('token', 'create', 'k', '--policy', 'p', '--client', 'phone', '--expires', '30d')) as Record<
@@ -141,6 +146,9 @@ test('policies and tokens: create, list, revoke', async () => {
   assert.is(stage.records.tokens[0]!.clientName, 'phone');
   const plain = await run('token', 'create', 'k', '--policy', 'p');
   assert.match(plain.out, /^token 2, good for one client, without end:\nbunker:\/\/\S+\n$/);
+  const drawn = await run('token', 'create', 'k', '--policy', 'p', '--qr');
+  assert.match(drawn.out, /^token 3, good for one client, without end:\nbunker:\/\/\S+\n[ \u2580\u2584\u2588\n]+$/);
+  assert.equal(await json('token', 'revoke', '3'), { id: 3, revoked: true });
   assert.equal(await json('token', 'revoke', '2'), { id: 2, revoked: true });
   assert.equal(
     ((await json('token', 'list', 'k')) as { id: number }[]).map((token) => token.id),
