@@ -1,6 +1,7 @@
 import type { Clock } from '../actor/clock.ts';
 import type { Link } from '../actor/link.ts';
 import type { Body } from '../actor/protocol.ts';
+import type { Permits } from '../keystore/permits.ts';
 import type { Locks } from './locks.ts';
 import type { PolicyLine } from './policy-line.ts';
 import type { AdminToMain, MainToAdmin } from './protocol.ts';
@@ -17,5 +18,7 @@ export interface Desk {
   queue: Queue;
   locks: Locks;
   wrongPassphrases: WrongPassphrases;
+  /** What needs an unlocker waits here for its turn: beyond what waits for one there, it would be refused as busy. */
+  unlockers: Permits;
   clock: Clock;
 }

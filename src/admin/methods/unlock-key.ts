@@ -29,12 +29,11 @@ export const unlockKey = method({
       const wait = desk.wrongPassphrases.wait(...who);
       if (wait > 0) return failure(`too many wrong passphrases: try again in ${Math.ceil(wait / 1000)} s`, true);
       if (passphrase === undefined || passphrase.length === 0) return failure('the passphrase is empty');
-      const port = handOn({ passphrase });
-      const result = await desk.main.ask(
-        'unlockKeys',
-        { names: [keyName], source: { port } },
-        { timeoutMs: UNLOCK_MS, transfer: [port] },
-      );
+      const result = await desk.unlockers.run(0, () => {
+        const port = handOn({ passphrase });
+        const asked = { names: [keyName], source: { port } };
+        return desk.main.ask('unlockKeys', asked, { timeoutMs: UNLOCK_MS, transfer: [port] });
+      });
       if (result.refusal !== undefined) return failure(result.refusal, true);
       const failed = result.failed.find((one) => one.pubkey === row.pubkey) ?? result.failed[0];
       if (failed !== undefined) {
