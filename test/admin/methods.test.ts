@@ -335,6 +335,34 @@ test('unlock_key: an unlocked key is left alone, a wrong passphrase is told', as
   );
 });
 
+test('fifty keys are unlocked at once: each has its turn at the unlockers, and none is refused for their being busy', async () => {
+  const names = Array.from({ length: 50 }, (_, i) => stage.records.addKey(`k${i}`).name);
+  let release = () => {};
+  stage.main.derivation = new Promise((resolve) => {
+    release = resolve;
+  });
+  const answers = names.map((name) => stage.ask('unlock_key', [name, 'correct horse']));
+  await stage.settled();
+  assert.is(stage.main.got.length, 16, 'the unlockers let no more wait than twice as many');
+  release();
+  for (const answer of await Promise.all(answers)) assert.is(answer.result, '{"success":true}');
+  assert.is(stage.main.got.length, 50);
+});
+
+test('unlock_key tells whatever keeps it from unlocking in its own form', async () => {
+  stage.records.addKey('k');
+  stage.records.broken = 'audit log unavailable';
+  assert.equal(await result('unlock_key', 'k', 'correct horse'), { success: false, error: 'audit log unavailable' });
+  stage.records.broken = null;
+  stage.stopPolicy();
+  assert.equal(await result('unlock_key', 'k', 'correct horse'), {
+    success: false,
+    error: 'audit log unavailable: nothing was done',
+  });
+  const unread = await stage.ask('unlock_key', ['k']);
+  assert.equal([unread.result, unread.error], ['error', 'Invalid params: passphrase is missing']);
+});
+
 test('after five wrong passphrases tries are slowed down, never for good', async () => {
   stage.records.addKey('k');
   for (let i = 0; i < 5; i++)
