@@ -1,3 +1,5 @@
+import type { Encryption } from '../nip46/conversations.ts';
+
 /** A row of a list: `full` with our additions, `lean` as nsecbunkerd's clients know it. */
 export interface ListRow {
   full: object;
@@ -16,7 +18,6 @@ export type Answer =
   | { ok: false; error: string; result?: string; passing?: boolean };
 
 type List = Extract<Answer, { rows: unknown }>;
-export type Encryption = 'nip44' | 'nip04';
 
 /** The longest plaintext that every NIP-44 client can decrypt, bytes. */
 const NIP44_LONGEST = 65_535;

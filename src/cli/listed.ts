@@ -15,7 +15,7 @@ interface Wanted {
 }
 
 /** A list method's whole list, in as many parts as answers have to be short. @throws Refusal */
-export async function callList<R extends { id?: number; name?: string }>(
+export async function callList<R extends { id?: number | string; name?: string }>(
   call: Call,
   method: string,
   { params = [], most = Number.POSITIVE_INFINITY, details = false }: Wanted = {},

@@ -9,6 +9,7 @@ import type { Desk } from './desk.ts';
 import { GroupCommit } from './group-commit.ts';
 import { Index } from './index.ts';
 import { Journal } from './journal.ts';
+import { Passes } from './passes.ts';
 import type { LogLine, Outcome, PolicyOpenOptions, PolicyStatus } from './protocol.ts';
 import { pruneStep } from './prune.ts';
 import { remembered } from './remembered.ts';
@@ -92,6 +93,8 @@ export class PolicyEngine {
       replay,
       denials: new Denials(clock, outside.log),
       reuses: new Reuses(clock),
+      passes: new Passes(clock),
+      askForStrangers: options.askForStrangers ?? store.origin === 'adopted',
       kindsNotInAll: new Set(options.kindsNotInAll),
       reserved: new Set(options.reserved),
       bound: outside.bound,

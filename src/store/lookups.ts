@@ -31,6 +31,7 @@ export class Lookups {
   readonly #rules: Database.Statement;
   readonly #token: Database.Statement;
   readonly #clients: Database.Statement;
+  readonly #label: Database.Statement;
 
   constructor(db: Database.Database) {
     this.#version = db.prepare('PRAGMA data_version').pluck();
@@ -52,6 +53,7 @@ export class Lookups {
         FROM "Token" t LEFT JOIN "KeyUser" u ON u.id = t.keyUserId WHERE t.token = ?`,
     );
     this.#clients = db.prepare('SELECT userPubkey FROM "KeyUser" WHERE keyName = ?').pluck();
+    this.#label = db.prepare('SELECT description FROM "KeyUser" WHERE id = ?').pluck();
   }
 
   /** Differs from the last time when another program has written to the file since. */
@@ -106,6 +108,11 @@ export class Lookups {
   /** Every client that was ever bound to the key. */
   clients(keyName: string): string[] {
     return this.#clients.all(keyName) as string[];
+  }
+
+  /** What admins call a client. */
+  label(keyUserId: number): string | null {
+    return (this.#label.get(keyUserId) as string | null | undefined) ?? null;
   }
 
   #readToken(row: Row): TokenRecord {

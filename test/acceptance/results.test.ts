@@ -42,6 +42,8 @@ function matches(row: object, expected: { [member: string]: unknown }): void {
   }
 }
 
+type Row = { [member: string]: unknown } & { id: number };
+
 /** The answer has an id, a result that is text, and nothing else. */
 async function result(method: string, ...params: unknown[]): Promise<string> {
   const answer = await admin.call(method, params);
@@ -50,8 +52,7 @@ async function result(method: string, ...params: unknown[]): Promise<string> {
   return answer.result;
 }
 
-const list = async (method: string, ...params: unknown[]) =>
-  JSON.parse(await result(method, ...params)) as { [member: string]: any }[];
+const list = async (method: string, ...params: unknown[]) => JSON.parse(await result(method, ...params)) as Row[];
 
 let npub: string;
 let pubkey: string;

@@ -168,6 +168,7 @@ async function engineOn(rig: Rig): Promise<{ engine: PolicyEngine; ask: (rig: Ri
       maxClockSkew: 600,
       auditRetentionDays: 90,
       kindsNotInAll: [],
+      askForStrangers: null,
       reserved: [],
       keysInKeystore: 1,
       allowEmptyDatabase: false,

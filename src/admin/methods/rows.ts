@@ -36,6 +36,11 @@ export async function listAnswer<R extends { id: number }>(
   return { ok: true, rows, offset };
 }
 
+/** A list that is held in memory, or the part of it that was asked for. */
+export function rowsAnswer(rows: readonly ListRow[], { offset = 0, limit = rows.length }: Page = {}): Answer {
+  return { ok: true, rows: rows.slice(offset, offset + limit), offset };
+}
+
 /** What a Date can hold. */
 const LAST_DATE_MS = 8.64e15;
 
