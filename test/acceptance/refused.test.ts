@@ -7,7 +7,8 @@ import type { SignedEvent } from '../support/clients.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { rows } from '../support/database.ts';
 import { dropped } from '../support/metrics.ts';
-import { openAdmin, RpcClient } from '../support/rpc.ts';
+import { adminOf } from '../support/provision.ts';
+import { RpcClient } from '../support/rpc.ts';
 import { quickFinalize } from '../support/sign.ts';
 import { until } from '../support/until.ts';
 
@@ -18,8 +19,7 @@ const daemon = new TestDaemon({ env: { REDOUBT_KEYSTORE_LOG_N: '14' } });
 let admin: RpcClient;
 
 async function open(): Promise<void> {
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  admin = await adminOf(daemon);
 }
 
 test.before(async () => {

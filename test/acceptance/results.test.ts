@@ -7,8 +7,8 @@ import { getPublicKey, nip19 } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
-import { issueToken } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { adminOf, issueToken } from '../support/provision.ts';
+import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 
 const daemon = new TestDaemon({ env: { REDOUBT_KEYSTORE_LOG_N: '14' } });
 let admin: RpcClient;
@@ -17,8 +17,7 @@ const client = getPublicKey(clientKey);
 
 test.before(async () => {
   await daemon.start();
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  admin = await adminOf(daemon);
 });
 test.after(async () => {
   admin?.close();

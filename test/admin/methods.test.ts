@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { npubEncode } from '../../src/admin/npub.ts';
+import { asking } from './asking.ts';
 import { makeStage, type Stage } from './stage.ts';
 
 let stage: Stage;
@@ -9,21 +10,7 @@ test.before.each(async () => {
 });
 test.after.each(() => stage.end());
 
-async function result(method: string, ...params: unknown[]): Promise<unknown> {
-  const answer = await stage.ask(method, params);
-  assert.is(answer.error, undefined, answer.error ?? '');
-  return JSON.parse(answer.result);
-}
-
-async function error(method: string, ...params: unknown[]): Promise<string> {
-  const answer = await stage.ask(method, params);
-  assert.ok(answer.error !== undefined, answer.result);
-  assert.equal(
-    method.startsWith('get_') ? JSON.parse(answer.result) : answer.result,
-    method.startsWith('get_') ? ['error', answer.error] : 'error',
-  );
-  return answer.error;
-}
+const { result, error } = asking(() => stage);
 
 function addPolicy(name = 'p'): number {
   const id = stage.records.policies.length + 1;
