@@ -185,6 +185,31 @@ test('policies change: by name, or by number where names are shared', async () =
   assert.is((await run('policy', 'delete', 'p')).err, 'redoubt: no policy named "p": see "redoubt policy list"\n');
 });
 
+test('lists that no answer has room for are shown whole', async () => {
+  const count = 1100;
+  for (let i = 0; i < count; i++) stage.main.unlocked.add(stage.records.addKey(`key ${i}`).name);
+  const keys = (await json('key', 'list')) as { name: string; active: boolean }[];
+  assert.equal(
+    keys.map(({ name }) => name),
+    stage.records.keys.map(({ name }) => name),
+  );
+  assert.ok(keys.every(({ active }) => active));
+  // Few rows, and long ones: the last alone does not fit with the numbers of its rules, and is shown without.
+  const row = { description: null, createdAt: 0, updatedAt: 0, expiresAt: null };
+  const limits = { maxUsageCount: null, currentUsageCount: 0, maxUsagePerToken: null, expiresAt: null };
+  for (let id = 1; id <= 20; id++) {
+    const rules = Array.from({ length: id === 20 ? 450 : 100 }, (_, i) => {
+      return { id: 100 * id + i, method: 'sign_event', kind: `${i}`, ...limits };
+    });
+    stage.records.policies.push({ id, name: `policy ${id}`, ...row, rules });
+  }
+  const policies = (await json('policy', 'list')) as { rules: { id?: number }[] }[];
+  assert.equal(
+    policies.map(({ rules }) => [rules.length, rules[0]!.id]),
+    [...Array.from({ length: 19 }, (_, i) => [100, 100 * (i + 1)]), [450, undefined]],
+  );
+});
+
 test('clients: list, rename, revoke', async () => {
   stage.records.addKey('k');
   const user = stage.records.addUser('k');
