@@ -8,6 +8,7 @@ import { policyCommand } from './cli/policy.ts';
 import { EXIT, Refusal } from './cli/refusal.ts';
 import { startCommand } from './cli/start.ts';
 import { statusCommand } from './cli/status.ts';
+import { stripPhotocopiesCommand } from './cli/strip-photocopies.ts';
 import { tokenCommand } from './cli/token.ts';
 import { userCommand } from './cli/user.ts';
 import { version } from './version.ts';
@@ -28,7 +29,8 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(tokenCommand())
     .addCommand(userCommand())
     .addCommand(pairCommand())
-    .addCommand(auditCommand());
+    .addCommand(auditCommand())
+    .addCommand(stripPhotocopiesCommand());
   throwInsteadOfExit(program);
   try {
     await program.parseAsync([...args], { from: 'user' });
