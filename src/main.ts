@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './cli/audit.ts';
+import { backupCommand } from './cli/backup.ts';
 import { keyCommand } from './cli/key.ts';
 import { say } from './cli/output.ts';
 import { pairCommand } from './cli/pair.ts';
 import { policyCommand } from './cli/policy.ts';
 import { EXIT, Refusal } from './cli/refusal.ts';
+import { restoreCommand } from './cli/restore.ts';
 import { startCommand } from './cli/start.ts';
 import { statusCommand } from './cli/status.ts';
 import { stripPhotocopiesCommand } from './cli/strip-photocopies.ts';
@@ -30,7 +32,9 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(userCommand())
     .addCommand(pairCommand())
     .addCommand(auditCommand())
-    .addCommand(stripPhotocopiesCommand());
+    .addCommand(stripPhotocopiesCommand())
+    .addCommand(backupCommand())
+    .addCommand(restoreCommand());
   throwInsteadOfExit(program);
   try {
     await program.parseAsync([...args], { from: 'user' });
