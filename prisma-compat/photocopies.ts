@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { selectFrom } from '../src/maintenance/columns.ts';
 import { readDateTime } from './date-time.ts';
 
 /** A row of SigningCondition, as far as it tells what the row is. */
@@ -20,6 +21,12 @@ export interface ConditionRow {
  */
 export type ConditionSort = 'photocopy' | 'connect' | 'override' | 'denial' | 'loose';
 
+/** As stored; null in files that have no such column. */
+interface Mortal {
+  expiresAt: unknown;
+  deletedAt: unknown;
+}
+
 /**
  * What redeeming tokens has granted to each client, by the tokens and policies that are in the file: living, expired
  * and revoked ones alike, since nsecbunkerd's copies outlived them all.
@@ -30,18 +37,36 @@ export class Redeemed {
   /** What the rules of a policy name. */
   readonly #rules = new Map<number, Set<string>>();
 
-  constructor(db: Database.Database) {
-    const tokens = db
-      .prepare('SELECT keyUserId, policyId FROM "Token" WHERE keyUserId IS NOT NULL AND redeemedAt IS NOT NULL')
-      .iterate() as IterableIterator<{ keyUserId: number; policyId: number | null }>;
-    for (const { keyUserId, policyId } of tokens) {
-      const policies = held(this.#policies, keyUserId);
-      if (policyId !== null) policies.add(policyId);
+  /** @param livingAt ms since the epoch: only what still grants something then is looked at */
+  constructor(db: Database.Database, livingAt: number | null = null) {
+    const lives = ({ expiresAt, deletedAt }: Mortal) => {
+      const end = readDateTime(expiresAt);
+      return livingAt === null || (deletedAt === null && (end === null || end > livingAt));
+    };
+    const each = <T>(table: string, columns: string[], rest: string) =>
+      db.prepare(selectFrom(db, table, columns, rest)).iterate() as IterableIterator<T & Mortal>;
+    const tokens = each<{ keyUserId: number; policyId: number | null }>(
+      'Token',
+      ['keyUserId', 'policyId', 'expiresAt', 'deletedAt'],
+      'WHERE keyUserId IS NOT NULL AND redeemedAt IS NOT NULL',
+    );
+    for (const token of tokens) {
+      if (!lives(token)) continue;
+      const policies = held(this.#policies, token.keyUserId);
+      if (token.policyId !== null) policies.add(token.policyId);
     }
-    const rules = db
-      .prepare('SELECT policyId, method, kind FROM "PolicyRule" WHERE policyId IS NOT NULL')
-      .iterate() as IterableIterator<{ policyId: number; method: string; kind: string | null }>;
-    for (const { policyId, method, kind } of rules) held(this.#rules, policyId).add(named(method, kind));
+    const dead = new Set<number>();
+    for (const policy of each<{ id: number }>('Policy', ['id', 'expiresAt', 'deletedAt'], '')) {
+      if (!lives(policy)) dead.add(policy.id);
+    }
+    const rules = each<{ policyId: number; method: string; kind: string | null }>(
+      'PolicyRule',
+      ['policyId', 'method', 'kind', 'expiresAt', 'deletedAt'],
+      'WHERE policyId IS NOT NULL',
+    );
+    for (const rule of rules) {
+      if (lives(rule) && !dead.has(rule.policyId)) held(this.#rules, rule.policyId).add(named(rule.method, rule.kind));
+    }
   }
 
   /** @param now ms since the epoch */

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './cli/audit.ts';
 import { backupCommand } from './cli/backup.ts';
+import { doctorCommand } from './cli/doctor.ts';
 import { keyCommand } from './cli/key.ts';
 import { say } from './cli/output.ts';
 import { pairCommand } from './cli/pair.ts';
@@ -32,6 +33,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(userCommand())
     .addCommand(pairCommand())
     .addCommand(auditCommand())
+    .addCommand(doctorCommand())
     .addCommand(stripPhotocopiesCommand())
     .addCommand(backupCommand())
     .addCommand(restoreCommand());
