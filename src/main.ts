@@ -8,6 +8,7 @@ import { say } from './cli/output.ts';
 import { pairCommand } from './cli/pair.ts';
 import { policyCommand } from './cli/policy.ts';
 import { EXIT, Refusal } from './cli/refusal.ts';
+import { requestsCommand } from './cli/requests.ts';
 import { restoreCommand } from './cli/restore.ts';
 import { startCommand } from './cli/start.ts';
 import { statusCommand } from './cli/status.ts';
@@ -31,6 +32,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(policyCommand())
     .addCommand(tokenCommand())
     .addCommand(userCommand())
+    .addCommand(requestsCommand())
     .addCommand(pairCommand())
     .addCommand(auditCommand())
     .addCommand(doctorCommand())

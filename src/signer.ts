@@ -260,6 +260,7 @@ export class Signer {
       maxClockSkew: config.maxClockSkew,
       auditRetentionDays: config.auditRetentionDays,
       kindsNotInAll: config.kindsNotInAll,
+      askForStrangers: config.askForStrangers,
       reserved: [...config.admins, this.#opened.daemonPubkey],
       keysInKeystore: this.#keysAtRest + this.#opened.config.keyNames.length,
       allowEmptyDatabase: this.#options.allowEmptyDatabase,
@@ -274,8 +275,8 @@ export class Signer {
   }
 
   #tellAdmin(): void {
-    const { adminRelays, maxClockSkew, admins, limits } = this.#config;
-    const settings = { relays: this.advertised, maxClockSkew, admins, maxContent: limits.content };
+    const { adminRelays, maxClockSkew, admins, limits, approvalTimeout } = this.#config;
+    const settings = { relays: this.advertised, maxClockSkew, admins, maxContent: limits.content, approvalTimeout };
     const own = adminRelays.length > 0 ? adminRelays : this.advertised;
     this.#admin.link.tell('settings', { ...settings, adminRelays: [...own] });
   }
@@ -311,6 +312,7 @@ export class Signer {
             () => 'unavailable' as const,
           );
         },
+        attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
         publish: (pubkey, request, response) => {
           const { raw, id, createdAt } = response;

@@ -1,6 +1,7 @@
 import type { Clock } from '../actor/clock.ts';
 import type { Link } from '../actor/link.ts';
 import type { Body } from '../actor/protocol.ts';
+import type { Approvals } from './approvals.ts';
 import type { Locks } from './locks.ts';
 import type { PolicyLine } from './policy-line.ts';
 import type { AdminToMain, MainToAdmin } from './protocol.ts';
@@ -16,6 +17,7 @@ export interface Desk {
   settings: Settings;
   queue: Queue;
   locks: Locks;
+  approvals: Approvals;
   wrongPassphrases: WrongPassphrases;
   clock: Clock;
 }

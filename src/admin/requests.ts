@@ -1,15 +1,24 @@
 import { type Clock, unixNow } from '../actor/clock.ts';
 import { ActorError, asSecret, type Body, type Secret, wipe } from '../actor/protocol.ts';
-import { encryptionOf } from '../nip46/conversations.ts';
+import { type Encryption, encryptionOf } from '../nip46/conversations.ts';
 import type { NostrEvent } from '../nip46/event.ts';
-import type { LogLine } from '../policy/protocol.ts';
+import type { LogLine, Outcome } from '../policy/protocol.ts';
 import { type Answer, answerText } from './answer.ts';
 import { Answered } from './answered.ts';
+import type { Pending } from './approvals.ts';
+import { readDecision } from './decision.ts';
 import type { Desk } from './desk.ts';
 import { type Entry, Journal } from './journal.ts';
 import { methods } from './methods/index.ts';
 import type { Method, Prepared } from './methods/method.ts';
-import { type AdminRequest, readRequest, requestFingerprint, wipeRequest } from './params.ts';
+import {
+  type AdminRequest,
+  type AdminResponse,
+  readRequest,
+  readResponse,
+  requestFingerprint,
+  wipeRequest,
+} from './params.ts';
 import type { MainToAdmin } from './protocol.ts';
 import { Strangers } from './strangers.ts';
 import type { Transport } from './transport.ts';
@@ -35,6 +44,8 @@ export class Requests {
   readonly #answered: Answered;
   readonly #fingerprintKey: Secret;
   readonly #handled = new Set<string>();
+  /** In which encryption each admin wrote last: what we begin ourselves is in the older one else. */
+  readonly #encryptions = new Map<string, Encryption>();
   /** s */
   readonly #started: number;
   #inWork = 0;
@@ -63,13 +74,26 @@ export class Requests {
     const plaintext = this.#transport.decrypt(event, settings);
     if (plaintext === null) return void this.#drop('undecryptable');
     const request = readRequest(plaintext, (name) => (isAdmin ? (methods.get(name)?.secret ?? null) : null));
+    const response = request === null && isAdmin ? readResponse(plaintext) : null;
     wipe(plaintext);
+    if (isAdmin) this.#encryptions.set(event.pubkey, encryptionOf(event.content));
+    if (response !== null) return this.#decided(event, response);
     if (request === null) return void this.#drop('not a request');
     try {
       const answer = isAdmin ? await this.#answer(event, request) : this.#refuseStranger(event);
       if (answer !== null && !this.#closed) this.#reply(event, request, answer);
     } finally {
       wipeRequest(request);
+    }
+  }
+
+  /** Shows every admin what a client asks for: one event each, under the same id. */
+  ask({ id, keyName, client, method, param, description }: Pending): void {
+    const asked = { keyName, remotePubkey: client, method, param, description };
+    const text = JSON.stringify({ id, method: 'acl', params: [JSON.stringify(asked)] });
+    for (const admin of this.#desk.settings.admins) {
+      const event = this.#transport.ask(admin, text, this.#encryptions.get(admin) ?? 'nip04');
+      this.#desk.main.tell('publish', { event });
     }
   }
 
@@ -92,6 +116,26 @@ export class Requests {
 
   #refuseStranger(event: NostrEvent): Answer | null {
     return this.#strangers.mayAnswer(event.pubkey) ? { ok: false, error: NOT_AN_ADMIN } : null;
+  }
+
+  /** An admin's answer to `acl`. It is answered by nobody, and remembered like a request: it must not come twice. */
+  async #decided(event: NostrEvent, { id, result }: AdminResponse): Promise<void> {
+    const { approvals, queue } = this.#desk;
+    const pending = approvals.get(id);
+    if (pending === undefined) return void this.#drop('an answer to nothing');
+    const decision = readDecision(result);
+    const { keyName, method, kind, client } = pending;
+    const target = `${keyName}: ${decision.verdict} ${method}${kind === null ? '' : `:${kind}`} for ${client}`;
+    await queue.run(['users', `key:${keyName}`], async () => {
+      const entry = { event, method: 'acl', target };
+      if ((await this.#journal.begin(entry)) !== 'go') return;
+      const done = await approvals.decide(id, decision, event.pubkey).catch((error): Outcome<null> => {
+        if (!(error instanceof ActorError)) throw error;
+        return { ok: false, refusal: error.message };
+      });
+      if (!done.ok) this.#log('warn', 'approval: a decision could not be carried out', { id, reason: done.refusal });
+      await this.#end(entry, done.ok ? 'ok' : `failed: ${done.refusal}`);
+    });
   }
 
   /** Null for silence. */
@@ -170,7 +214,7 @@ export class Requests {
     }
   }
 
-  async #end(job: Job, outcome: string): Promise<void> {
+  async #end(job: Entry, outcome: string): Promise<void> {
     if (await this.#journal.end(job, outcome)) return;
     this.#log('error', 'admin: the outcome of a request could not be recorded', { method: job.method, outcome });
   }

@@ -2,14 +2,15 @@ import { type Clock, unixNow } from '../actor/clock.ts';
 import type { Secret } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
 import type { Random } from '../curve/random.ts';
-import { Conversations, encryptionOf } from '../nip46/conversations.ts';
+import { Conversations, type Encryption, encryptionOf } from '../nip46/conversations.ts';
 import { type NostrEvent, parseEvent } from '../nip46/event.ts';
 import { bytesToHex } from '../nip46/hex.ts';
 import { isGenuine, signAddressed } from '../nip46/signed.ts';
 
 const NOSTR_CONNECT = 24133;
+const ADMIN_RPC = 24134;
 /** Kinds of admin events: the admin RPC's own, and NIP-46's, which some clients use for it. */
-const KINDS = [24134, NOSTR_CONNECT];
+const KINDS = [ADMIN_RPC, NOSTR_CONNECT];
 /** Admins and a few strangers. */
 const CONVERSATIONS = 256;
 
@@ -68,6 +69,11 @@ export class Transport {
   seal(request: NostrEvent, text: string): string {
     const content = this.#conversations.with(request.pubkey).seal(text, encryptionOf(request.content));
     return this.#sign(request.kind, request.pubkey, content);
+  }
+
+  /** An event that asks an admin, as JSON. */
+  ask(admin: string, text: string, encryption: Encryption): string {
+    return this.#sign(ADMIN_RPC, admin, this.#conversations.with(admin).seal(text, encryption));
   }
 
   /** An event of NIP-46's kind from the daemon to itself, never the same twice. */

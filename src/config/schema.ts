@@ -133,6 +133,21 @@ export const schema = z.object({
     .enum(['connect', 'all', 'none'])
     .prefault('connect')
     .meta(text('what clients without a binding are answered: failed connects, everything, nothing')),
+  approvalTimeout: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .prefault(10_000)
+    .meta(text('ms that admins have to decide on what no rule answers; 0 asks nobody')),
+  askForStrangers: z
+    .boolean()
+    .nullable()
+    .prefault(null)
+    .meta(
+      text('whether admins are asked when an unknown client connects without a secret', {
+        byDefault: 'off in a new installation, on in one that nsecbunkerd left',
+      }),
+    ),
   keystore: z
     .object({
       dir: z

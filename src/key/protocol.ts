@@ -73,5 +73,9 @@ export type KeyToMain = MainProtocol<{
   verified: Tell<{ seq: number; id: string }>;
   /** The end of an event: one for each `seq`. `response`: a signed event, to be published. */
   done: Tell<{ seq: number; method: string; outcome: Outcome; response: SignedEvent | null }>;
+  /** This event waits for an admin's decision: it holds no place in the key's queue any more. */
+  pending: Tell<{ seq: number }>;
+  /** A port to the admin actor, which knows it as this key's. */
+  admins: Ask<null, MessagePort>;
   log: Tell<LogLine>;
 }>;

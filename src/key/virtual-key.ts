@@ -1,5 +1,5 @@
-import { MessageChannel } from 'node:worker_threads';
-import type { Body } from '../actor/protocol.ts';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { type Body, Transferred } from '../actor/protocol.ts';
 import { Restarts } from '../actor/restarts.ts';
 import type { Incoming } from '../relay/protocol.ts';
 import type { KeyToMain, Lane } from './protocol.ts';
@@ -17,6 +17,8 @@ interface InFlight {
   lane: Lane;
   /** How many threads have had it. */
   attempts: number;
+  /** It waits for an admin, not for the key. */
+  pending: boolean;
 }
 
 /**
@@ -42,6 +44,8 @@ export class VirtualKey {
   readonly #around: Surroundings;
   readonly #restarts = new Restarts();
   readonly #inFlight = new Map<number, InFlight>();
+  /** How many of those in flight wait for an admin. */
+  #pending = 0;
   #thread: KeyThread | null = null;
   #nextSeq = 1;
   /** Monotonic ms. */
@@ -61,7 +65,7 @@ export class VirtualKey {
   }
 
   get queued(): number {
-    return this.#inFlight.size;
+    return this.#inFlight.size - this.#pending;
   }
 
   /** The vault holds its unsealing key now. */
@@ -107,7 +111,7 @@ export class VirtualKey {
     }
     const seq = this.#nextSeq++;
     this.lastUsed = incoming.arrived;
-    const entry: InFlight = { incoming, lane, attempts: 0 };
+    const entry: InFlight = { incoming, lane, attempts: 0, pending: false };
     this.#inFlight.set(seq, entry);
     if (this.state === 'active') this.#send(seq, entry);
     else if (this.state === 'inactive') void this.#activate();
@@ -138,11 +142,13 @@ export class VirtualKey {
   #lane(client: string, wanted: 'normal' | 'stranger'): Lane | null {
     const { keyQueue } = this.#around;
     const share = Math.max(1, keyQueue * SHARE);
-    const count = (holds: (entry: InFlight) => boolean) =>
-      this.#inFlight.values().filter(holds).take(share).toArray().length;
+    const count = (holds: (entry: InFlight) => boolean) => {
+      const held = this.#inFlight.values().filter((entry) => !entry.pending && holds(entry));
+      return held.take(share).toArray().length;
+    };
     if (wanted === 'stranger') return count((entry) => entry.lane === 'stranger') < share ? 'stranger' : null;
-    if (this.#inFlight.size < keyQueue) return 'normal';
-    if (this.#inFlight.size < 2 * keyQueue && count((entry) => entry.incoming.head.pubkey === client) < share) {
+    if (this.queued < keyQueue) return 'normal';
+    if (this.queued < 2 * keyQueue && count((entry) => entry.incoming.head.pubkey === client) < share) {
       return 'normal';
     }
     return count((entry) => entry.lane === 'overflow') < share ? 'overflow' : null;
@@ -177,6 +183,8 @@ export class VirtualKey {
     thread.own({
       verified: (seq, id) => this.#verified(seq, id),
       done: (done) => this.#done(done),
+      pending: (seq) => this.#wait(seq),
+      admins: () => this.#adminPort(),
       crashed: (reason) => {
         crashed = true;
         if (this.#thread !== thread) return;
@@ -209,15 +217,32 @@ export class VirtualKey {
     return this.state !== 'activating' || locks !== this.#locks;
   }
 
-  #policyPort(): import('node:worker_threads').MessagePort {
+  #policyPort(): MessagePort {
     const { port1, port2 } = new MessageChannel();
     this.#around.attachPolicy(this.name, port1);
     return port2;
   }
 
+  #adminPort(): Transferred<MessagePort> {
+    const { port1, port2 } = new MessageChannel();
+    this.#around.attachAdmins(this.name, port1);
+    return new Transferred(port2, [port2]);
+  }
+
+  #wait(seq: number): void {
+    const entry = this.#inFlight.get(seq);
+    if (entry === undefined || entry.pending) return;
+    entry.pending = true;
+    this.#pending++;
+  }
+
   #send(seq: number, entry: InFlight): void {
     const { raw, arrived } = entry.incoming;
     entry.attempts++;
+    if (entry.pending) {
+      entry.pending = false;
+      this.#pending--;
+    }
     this.#thread?.link.tell('event', { seq, raw, arrived, lane: entry.lane, again: entry.attempts > 1 });
   }
 
@@ -229,7 +254,7 @@ export class VirtualKey {
   #done({ seq, method, outcome, response }: Body<KeyToMain, 'done'>): void {
     const entry = this.#inFlight.get(seq);
     if (entry === undefined) return;
-    this.#inFlight.delete(seq);
+    this.#remove(seq, entry);
     const { incoming } = entry;
     if (response === null) incoming.verdict?.(false, verdictText(outcome));
     else this.#around.publish(this.pubkey, incoming, response);
@@ -240,7 +265,7 @@ export class VirtualKey {
   #crashed(reason: string): void {
     for (const [seq, entry] of this.#inFlight) {
       if (entry.attempts < MAX_ATTEMPTS) continue;
-      this.#inFlight.delete(seq);
+      this.#remove(seq, entry);
       entry.incoming.verdict?.(false, 'error: the signer failed on this event');
     }
     const delay = this.#restarts.next(this.#around.clock.mono());
@@ -269,7 +294,13 @@ export class VirtualKey {
   #dropAll(verdict: string): void {
     for (const entry of this.#inFlight.values()) entry.incoming.verdict?.(false, verdict);
     this.#inFlight.clear();
+    this.#pending = 0;
     this.#settle();
+  }
+
+  #remove(seq: number, entry: InFlight): void {
+    this.#inFlight.delete(seq);
+    if (entry.pending) this.#pending--;
   }
 
   #settle(): void {

@@ -4,6 +4,7 @@ import { Link, type PortLike } from '../actor/link.ts';
 import type { Handlers } from '../actor/protocol.ts';
 import { beginAdmin, endAdmin } from './admin-log.ts';
 import { answerLogout, answerRequest } from './answer.ts';
+import { passOnce, writeApproval } from './commands/approvals.ts';
 import { listAudit } from './commands/audit.ts';
 import { addCondition, removeCondition } from './commands/conditions.ts';
 import { createKey, deleteKey, listKeys, setLocked } from './commands/keys.ts';
@@ -142,6 +143,8 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
       revokeUser: ({ id }) => changed(({ store, desk }) => revokeUser(store, desk, id)),
       addCondition: (wanted) => changed(({ store, desk }) => addCondition(store, desk, wanted)),
       removeCondition: ({ id }) => changed(({ store, desk }) => removeCondition(store, desk, id)),
+      writeApproval: (wanted) => changed(({ store, desk }) => writeApproval(store, desk, wanted)),
+      passOnce: (wanted) => passOnce(opened().desk, wanted),
       listAudit: (filter) => listAudit(opened(), clock, filter),
       pair: ({ keyName, pairing }) =>
         changed(({ store, desk }) => pair(store, desk, random, { keyName, pubkey: null, pairing })),

@@ -23,8 +23,15 @@ export type Refusal =
   | 'no binding'
   | 'replayed';
 
-/** `grant` names what allowed it: `rule:<id>`, `condition:<id>`, `binding`, `token:<id>`. */
-export type Decision = { ok: true; grant: string } | { ok: false; refusal: Refusal };
+/** `grant` names what allowed it: `rule:<id>`, `condition:<id>`, `binding`, `token:<id>`, `admin:<pubkey>`. */
+export type Decision = { ok: true; grant: string } | { ok: false; refusal: Refusal; ask?: Asking };
+
+/** No rule answered: an admin may. */
+export type Asking = {
+  /** What admins call the client; null for a stranger. */
+  label: string | null;
+  stranger: boolean;
+};
 
 /** Who asks, in which event: common to all that a key actor asks. Keys and ids are lower-case hex. */
 export interface Asked {
@@ -38,6 +45,10 @@ export interface Asked {
   expires: number;
   /** Asked a second time because the policy actor was restarted: the same envelope is then no replay. */
   again?: boolean;
+  /** An admin's pass, for what no rule answers. */
+  pass?: string;
+  /** Admins were asked: what no rule answers is denied. */
+  final?: true;
 }
 
 export interface DecideRequest extends Asked {
@@ -144,6 +155,16 @@ export type ConditionRow = {
   expiresAt: number | null;
 };
 
+export type Approval = {
+  keyName: string;
+  client: string;
+  method: GrantedMethod | 'connect';
+  kind: string | null;
+  allowed: boolean;
+  /** What the client is called from now on; null leaves it as it is. */
+  label: string | null;
+};
+
 /** A client that was ever bound to a key. */
 export type UserRow = {
   id: number;
@@ -233,6 +254,16 @@ export type AdminToPolicy = {
   revokeUser: Ask<{ id: number }, Outcome<null>>;
   addCondition: Ask<{ keyUserId: number; condition: NewCondition }, Outcome<null>>;
   removeCondition: Ask<{ id: number }, Outcome<null>>;
+  /**
+   * What an admin decided of a client's request, for good: the client becomes a user of the key if it is none. A kind
+   * is for sign_event only, as rules keep it. A stranger who may never connect is denied everything.
+   */
+  writeApproval: Ask<Approval, Outcome<null>>;
+  /** Each pass is good for one request of this client, of this method and kind, that no rule answers. */
+  passOnce: Ask<
+    { passes: string[]; keyName: string; client: string; method: string; kind: number | null; admin: string },
+    Outcome<null>
+  >;
   listAudit: Ask<AuditFilter, Outcome<LoggedRow[]>>;
   status: Ask<null, PolicyStatus>;
 };
@@ -259,6 +290,8 @@ export type PolicyOpenOptions = {
   kindsNotInAll: number[];
   /** Pubkeys that no client may decrypt from: admins and the daemon. */
   reserved: string[];
+  /** Whether admins are asked about strangers; null: where nsecbunkerd's installation was adopted. */
+  askForStrangers: boolean | null;
   /** The keystore holds keys: an empty or missing database must not be created in silence. */
   keysInKeystore: number;
   allowEmptyDatabase: boolean;

@@ -15,6 +15,8 @@ export interface Store {
   readonly db: Database.Database;
   /** Migrations of ours that the file has. */
   readonly schemaVersion: number;
+  /** Whether nsecbunkerd made the file. */
+  readonly origin: 'new' | 'adopted';
 }
 
 export interface StoreOptions {
@@ -124,7 +126,9 @@ async function connect(path: string, found: Inspected & { ok: true }): Promise<O
       };
     }
     if (found.state !== 'ours' || found.applied.length < MIGRATION_NAMES.length) await migrate(orm);
-    return { ok: true, store: { path, orm, db, schemaVersion: MIGRATION_NAMES.length } };
+    const origin = db.prepare(`SELECT value FROM redoubt_meta WHERE name = 'origin'`).pluck().get();
+    const store = { path, orm, db, schemaVersion: MIGRATION_NAMES.length };
+    return { ok: true, store: { ...store, origin: origin === 'adopted' ? 'adopted' : 'new' } };
   } catch (error) {
     await orm.close(true);
     throw error;

@@ -160,6 +160,14 @@ export class Records {
         this.asked.push(['removeCondition', body]);
         return ok(null);
       },
+      writeApproval: (body) => {
+        this.asked.push(['writeApproval', body]);
+        return ok(null);
+      },
+      passOnce: (body) => {
+        this.asked.push(['passOnce', body]);
+        return ok(null);
+      },
       listAudit: (body) => {
         this.asked.push(['listAudit', body]);
         return ok(this.audit);
@@ -331,6 +339,7 @@ export async function makeStage(): Promise<Stage> {
         maxClockSkew: 600,
         admins: [getPublicKey(admin)],
         maxContent: 262_144,
+        approvalTimeout: 10_000,
         ...change,
       }),
     send(request, options = {}) {

@@ -1,4 +1,5 @@
 import { getAudit } from './audit.ts';
+import { approveRequest, denyRequest, getRequests } from './client-requests.ts';
 import { createNewKey } from './create-new-key.ts';
 import { deleteKey } from './delete-key.ts';
 import { getKeys } from './get-keys.ts';
@@ -40,5 +41,8 @@ export const methods: ReadonlyMap<string, Method> = new Map([
   ['unlock_keys', unlockKeys],
   ['lock_key', lockKey],
   ['lock_keys', lockKeys],
+  ['get_requests', getRequests],
+  ['approve_request', approveRequest],
+  ['deny_request', denyRequest],
   ['get_status', getStatus],
 ]);
