@@ -28,11 +28,11 @@ export interface Pace {
   mono(): number;
 }
 
-/** Rows deleted in one transaction, some 2 ms. */
-const STEP = 250;
-/** The daemon has the file for itself so long after each, and at least four times as long as the transaction took. */
-const PAUSE_MS = 15;
-const PAUSES_FOR_WORK = 4;
+/** Rows deleted in one transaction, which takes a millisecond or two. */
+const STEP = 200;
+/** The daemon has the file for itself so long after each, and at least eight times as long as the transaction took. */
+const PAUSE_MS = 40;
+const PAUSES_FOR_WORK = 8;
 
 /** Looks at every condition, and changes nothing. @param now ms since the epoch */
 export function planStrip(db: Database.Database, now: number, everything: boolean): StripPlan {
