@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { generateSecretKey, getPublicKey, nip19 } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { runMain } from '../cli/run.ts';
 import { addPhotocopies } from '../support/copies.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { rows } from '../support/database.ts';
@@ -45,6 +46,7 @@ const env: { [name: string]: string } = {
   ),
   ...Object.fromEntries(['BACKUP', 'HEADS', 'EVIDENCE', 'MOVE', 'NEW_DATA'].map((name) => [name, at(name)])),
 };
+const EACH_IN_A_PROCESS = process.env.REDOUBT_RUNBOOK_PROCESSES === '1';
 let machine: Paired;
 /** What stands for systemd: it starts and stops the daemon of this test. */
 const systemd = createServer(async ({ url }, response) => {
@@ -68,6 +70,7 @@ test.before(async () => {
   script('redoubt', `exec ${process.execPath} ${join(root, 'dist/redoubt.js')} "$@"`);
   env.PATH = `${folder}/bin:${process.env.PATH}`;
 
+  Object.assign(process.env, env);
   await daemon.start();
   env.OLD_NPUB = daemon.quickstart.admin_npub;
   await shell(`redoubt key create ${KEY} --passphrase-file "$PASSPHRASE_FILE"`);
@@ -95,7 +98,15 @@ interface Ran {
   output: string;
 }
 
+/** In this process where nothing is lost by it: a process of its own for each command costs half a minute. */
 async function shell(command: string): Promise<Ran> {
+  if (!command.startsWith('redoubt ') || command.includes('>') || EACH_IN_A_PROCESS) return inBash(command);
+  const { output } = await inBash(`printf '%s\\0' ${command.slice('redoubt '.length)}`);
+  const { code, out, err } = await runMain(output.split('\0').slice(0, -1));
+  return { command, code, output: out + err };
+}
+
+async function inBash(command: string): Promise<Ran> {
   const child = spawn('bash', ['-uc', command], { env, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));
