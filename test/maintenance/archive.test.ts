@@ -104,7 +104,7 @@ test('a wrong passphrase, a flipped bit anywhere and an end that is missing are 
   const wrong = await run(target, 'restore', file, '--passphrase-file', bad);
   assert.equal([wrong.code, wrong.out], [1, '']);
   assert.match(wrong.err, /wrong passphrase/);
-  const header = 83;
+  const header = 100;
   const second = header + CHUNK + 16;
   const flips = [0, 14, 15, 17, 50, 60, header, header + CHUNK - 1, second, whole.length - 1];
   for (const at of flips) {
