@@ -62,6 +62,8 @@ test('nobody is asked about strangers unless that is configured', async () => {
 
 test('a pass is good for one request and its retries, of that client, method and kind', async () => {
   await bind();
+  await pass('other in', { client: hex('other'), method: 'connect', kind: null });
+  assert.ok((await connect({ client: hex('other'), pass: 'other in' })).ok);
   await pass('p');
   for (const other of [{ client: hex('other') }, { method: 'nip44_encrypt' as const, kind: null }, { kind: 2 }]) {
     assert.not((await open({ pass: 'p', ...other })).ok);
