@@ -4,6 +4,7 @@ import { auditCommand } from './cli/audit.ts';
 import { backupCommand } from './cli/backup.ts';
 import { doctorCommand } from './cli/doctor.ts';
 import { keyCommand } from './cli/key.ts';
+import { migrateCommand } from './cli/migrate.ts';
 import { say } from './cli/output.ts';
 import { pairCommand } from './cli/pair.ts';
 import { policyCommand } from './cli/policy.ts';
@@ -38,7 +39,8 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(doctorCommand())
     .addCommand(stripPhotocopiesCommand())
     .addCommand(backupCommand())
-    .addCommand(restoreCommand());
+    .addCommand(restoreCommand())
+    .addCommand(migrateCommand());
   throwInsteadOfExit(program);
   try {
     await program.parseAsync([...args], { from: 'user' });

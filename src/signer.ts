@@ -40,6 +40,8 @@ export interface SignerOptions {
 }
 
 const HUNG_CHECK_MS = 1_000;
+/** A database that is adopted is copied first, however large it is. */
+const OPEN_MS = 3_600_000;
 
 /**
  * The actors of one daemon and the links between them. The main thread runs this: it moves ciphertext, names, public
@@ -95,9 +97,7 @@ export class Signer {
     this.#makeKeys();
     this.#introduceAdminToPolicy();
     this.#tellAdmin();
-    for (const row of await this.#policy.link.ask('keys', null)) {
-      if (row.deletedAt === null) this.#keys.add(row.name, row.pubkey);
-    }
+    await this.#custody.begin();
     this.#relays.onEvent((incoming) => this.#route(incoming));
     await this.#resubscribe();
     this.#blanks.fill();
@@ -222,7 +222,7 @@ export class Signer {
         log: this.#options.log,
       },
       up: async (link) => {
-        const opened = await link.ask('open', this.#policyOptions(), { timeoutMs: 60_000 });
+        const opened = await link.ask('open', this.#policyOptions(), { timeoutMs: OPEN_MS });
         if (!opened.ok) throw new StartRefusal(opened.refusal, 1);
         this.#schemaVersion = opened.schemaVersion;
         if (this.#keys === undefined) return;
@@ -242,6 +242,7 @@ export class Signer {
       up: async (link) => {
         // Answered by a vault that is there; what an earlier one held is gone with its thread.
         await link.ask('forgetAll', null);
+        await this.#custody?.openPlain();
       },
       down: (reason, delayMs) => this.#crashed('vault', reason, delayMs),
     });
@@ -253,14 +254,11 @@ export class Signer {
   }
 
   #policyOptions() {
-    const config = this.#config;
+    const { database, maxClockSkew, auditRetentionDays, kindsNotInAll, askForStrangers, admins } = this.#config;
     return {
-      databasePath: config.database,
-      maxClockSkew: config.maxClockSkew,
-      auditRetentionDays: config.auditRetentionDays,
-      kindsNotInAll: config.kindsNotInAll,
-      askForStrangers: config.askForStrangers,
-      reserved: [...config.admins, this.#opened.daemonPubkey],
+      ...{ databasePath: database, maxClockSkew, auditRetentionDays, kindsNotInAll, askForStrangers },
+      legacyKeys: this.#opened.config.keyNames,
+      reserved: [...admins, this.#opened.daemonPubkey],
       keysInKeystore: this.#keysAtRest + this.#opened.config.keyNames.length,
       allowEmptyDatabase: this.#options.allowEmptyDatabase,
       migrate: this.#options.migrate,
@@ -304,12 +302,9 @@ export class Signer {
         keyQueue: limits.keyQueue,
         relays: this.advertised,
         clock: this.#clock,
-        release: async (pubkey) => {
+        release: (pubkey) => {
           const answer = this.#vault.link.ask('release', { pubkey });
-          return answer.then(
-            (port) => port ?? 'locked',
-            () => 'unavailable' as const,
-          );
+          return answer.then((port) => port ?? 'locked').catch(() => 'unavailable');
         },
         attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
@@ -336,6 +331,9 @@ export class Signer {
       logN: keystore.logN,
       pool: this.#unlockers,
       keys: this.#keys,
+      blanks: this.#blanks,
+      file: { path: this.#options.configPath, config: this.#opened.config },
+      log,
       vault: () => this.#vault.link,
       policy: () => this.#policy.link,
       resubscribe: () => this.#resubscribe(),

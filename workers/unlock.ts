@@ -5,6 +5,7 @@
 import { randomFillSync } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { recover } from '../prisma-compat/from-file.ts';
 import { newSecret } from '../src/actor/protocol.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { create } from '../src/keystore/create.ts';
@@ -20,6 +21,7 @@ export default async function run(task: PoolTask): Promise<unknown> {
     return await carryOut(task);
   } catch (error) {
     const refusal = describe(task, error);
+    if (task.op === 'recover') return { held: [], opened: [], failed: allFailed(task.keys, refusal).failed };
     return task.op === 'unlock' ? allFailed(task.keys, refusal) : { ok: false, refusal };
   } finally {
     for (const value of Object.values(task)) if (isPort(value)) value.close();
@@ -31,11 +33,13 @@ function carryOut(task: PoolTask): Promise<unknown> {
     case 'prepare':
       return prepare(task.keystore);
     case 'plan':
-      return (task.for === 'create' ? planCreate(task) : planUnlock(task)).then(withPorts);
+      return (task.for === 'create' ? planCreate(task) : planUnlock(task, { random, loadCurve })).then(withPorts);
     case 'create':
       return create(task, random, loadCurve);
     case 'unlock':
       return unlock(task);
+    case 'recover':
+      return recover(task, { random, loadCurve });
     default:
       return task satisfies never;
   }
@@ -54,6 +58,7 @@ function isPort(value: unknown): value is MessagePort {
 
 function describe(task: PoolTask, error: unknown): string {
   const { name, code, syscall } = error as NodeJS.ErrnoException;
-  if (syscall === undefined) return `the unlocker failed (${code ?? name}) at ${task.op}: try again`;
+  if (syscall === undefined || task.op === 'recover')
+    return `the unlocker failed (${code ?? name}) at ${task.op}: try again`;
   return `the keystore ${task.keystore} cannot be used (${code} at ${syscall}): see to its space, owner and mode`;
 }

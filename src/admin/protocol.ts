@@ -13,6 +13,8 @@ export type RedactedConfig = {
   /** As written: a path, `file:...` or `sqlite://...`; null when the file names none. */
   database: string | null;
   keyNames: string[];
+  /** Those of them that lie there unencrypted (nsecbunkerd's recoverable keys). */
+  plainKeyNames: string[];
   /** Our own options, as JSON text, checked by src/config.ts. */
   redoubt: string;
   warnings: string[];

@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
 import { secretJson } from '../admin/secret-json.ts';
+import { type AccessOptions, whichInstallation } from './admin-access.ts';
+import type { UpgradeOptions } from './key-upgrade.ts';
 import { callList } from './listed.ts';
 import { cell, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
@@ -48,21 +50,40 @@ export function keyCommand(): Command {
       .argument('<name>')
       .action(remove),
   );
+  key.addCommand(
+    new Command('upgrade')
+      .description("seal the keys of nsecbunkerd's nsecbunker.json into the keystore; no daemon may run meanwhile")
+      .option('--old-passphrase-file <file>', 'the passphrase that they have now')
+      .option(PASSPHRASE_FILE, 'the passphrase that they get')
+      .option('--same-passphrase', 'seal them under the passphrase that they have')
+      .option('--remove-legacy', 'then prove that every sealed key opens, and take them out of nsecbunker.json')
+      .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
+      .option('--config <file>', 'the installation by its nsecbunker.json')
+      .option('--json', 'print one JSON document')
+      .action(async (options: UpgradeOptions & AccessOptions) => {
+        const installation = whichInstallation(options, process.env, process.cwd());
+        // The database's library is loaded when it is wanted.
+        await (await import('./key-upgrade.ts')).upgradeKeys(installation, options);
+      }),
+  );
   return key;
 }
 
 interface ListedKey {
   name: string;
-  pubkey: string;
+  /** Absent as long as nobody knows it. */
+  pubkey?: string;
   locked: boolean;
   active?: boolean;
-  createdAt: string;
+  createdAt?: string;
+  userCount?: number;
 }
 
 async function list(options: RemoteOptions): Promise<void> {
   const keys = await withDaemon(options, (call) => callList<ListedKey>(call, 'get_keys', { details: true }));
-  const data = keys.map(({ name, pubkey, locked, active = false, createdAt }) => {
-    return { name, npub: npubEncode(pubkey), pubkey, locked, active, createdAt };
+  const data = keys.map(({ name, pubkey = null, locked, active = false, createdAt = null }) => {
+    const npub = pubkey === null ? null : npubEncode(pubkey);
+    return { name, npub, pubkey, locked, active, createdAt };
   });
   const rows = data.map((key) => [
     key.name,

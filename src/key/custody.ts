@@ -1,8 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
+import { type LegacyFile, LegacyKeys } from '../../prisma-compat/legacy-keys.ts';
 import type { Link } from '../actor/link.ts';
 import type { UnlockPool } from '../keystore/pool.ts';
 import type { CreateResult, MainToVault, UnlockResult, VaultToMain } from '../keystore/protocol.ts';
-import type { MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
+import type { LogLine, MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
+import type { Blanks } from './blanks.ts';
 import type { Keys } from './keys.ts';
 
 export interface CustodyOptions {
@@ -10,6 +12,10 @@ export interface CustodyOptions {
   logN: number;
   pool: UnlockPool;
   keys: Keys;
+  blanks: Blanks;
+  /** nsecbunker.json, whose keys nsecbunkerd left there. */
+  file: LegacyFile;
+  log(line: LogLine): void;
   vault(): Link<MainToVault, VaultToMain>;
   policy(): Link<MainToPolicy, PolicyToMain>;
   /** Resolves when the relays deliver the requests of exactly the keys that are unlocked now. */
@@ -22,9 +28,24 @@ export type Source = { port: MessagePort } | { file: string };
 /** Creating, unlocking and locking keys, as the main thread does it: it moves ports between workers that hold secrets. */
 export class Custody {
   readonly #options: CustodyOptions;
+  readonly #legacy: LegacyKeys;
 
   constructor(options: CustodyOptions) {
     this.#options = options;
+    this.#legacy = new LegacyKeys(options);
+  }
+
+  /** At start: every key is known by its name, and what needs no passphrase is unlocked. */
+  async begin(): Promise<void> {
+    for (const { name, pubkey, deletedAt } of await this.#options.policy().ask('keys', null)) {
+      if (deletedAt === null && pubkey !== '') this.#options.keys.add(name, pubkey);
+    }
+    await this.openPlain();
+  }
+
+  /** A vault that was restarted has forgotten what needs no passphrase too. */
+  async openPlain(): Promise<void> {
+    await this.#legacy.openPlain();
   }
 
   /**
@@ -64,13 +85,17 @@ export class Custody {
       const locked: { name: string; pubkey: string }[] = [];
       for (const name of names) {
         const key = keys.named(name);
-        if (key === undefined) result.failed.push({ name, pubkey: '', error: `no key named ${name}` });
+        if (key === undefined && this.#legacy.has(name)) locked.push({ name, pubkey: '' });
+        else if (key === undefined) result.failed.push({ name, pubkey: '', error: `no key named ${name}` });
         else if (key.unlocked && key.state !== 'quarantined') result.unlocked.push(key.pubkey);
         else locked.push({ name, pubkey: key.pubkey });
       }
       if (locked.length === 0) return result;
       const vault = await this.#options.vault().ask('intake', null);
-      const opened = await pool.unlock({ op: 'unlock', keystore, keys: locked, source, vault });
+      const file = this.#legacy.fileOf(locked);
+      const task = { op: 'unlock', keystore, keys: locked, source, vault } as const;
+      const { fromFile, ...opened } = await pool.unlock(file === null ? task : { ...task, legacy: file });
+      const older = fromFile === undefined ? { unlocked: [], failed: [] } : await this.#legacy.settle(fromFile);
       for (const pubkey of opened.unlocked) {
         const key = keys.get(pubkey);
         // Deleted while it was being opened.
@@ -80,8 +105,8 @@ export class Custody {
       await this.#options.resubscribe();
       return {
         ...opened,
-        unlocked: [...result.unlocked, ...opened.unlocked],
-        failed: [...result.failed, ...opened.failed],
+        unlocked: [...result.unlocked, ...opened.unlocked, ...older.unlocked],
+        failed: [...result.failed, ...opened.failed, ...older.failed],
       };
     } finally {
       closeSource(source);
@@ -94,7 +119,7 @@ export class Custody {
    */
   async lock(names: string[], deleted = false): Promise<Outcome<number>> {
     const { keys } = this.#options;
-    const unknown = names.find((name) => keys.named(name) === undefined);
+    const unknown = names.find((name) => keys.named(name) === undefined && !this.#legacy.has(name));
     if (unknown !== undefined && !deleted) return { ok: false, refusal: `no key named ${unknown}` };
     const found = names.map((name) => keys.named(name)).filter((key) => key !== undefined);
     const unlocked = found.filter((key) => key.unlocked);

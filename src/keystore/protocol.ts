@@ -1,5 +1,6 @@
 /** Keys at rest and on their way into a key actor. docs/KEYSTORE.md */
 import type { MessagePort } from 'node:worker_threads';
+import type { FromFile, LegacyKey, RecoverTask } from '../../prisma-compat/protocol.ts';
 import type { Ask, MainProtocol, Secret, Tell } from '../actor/protocol.ts';
 import type { LogLine } from '../policy/protocol.ts';
 
@@ -21,7 +22,7 @@ export type Slot = { id: string; salt: string; logN: number; r: 8; p: 1; check: 
 
 /** What opens one key: sent from the vault to that key's actor, on a port between these two. */
 export interface Unsealing {
-  sealed: SealedKey;
+  sealed: SealedKey | LegacyKey;
   slot: Slot;
   unsealingKey: Secret;
 }
@@ -39,6 +40,8 @@ export type MainToVault = MainProtocol<{
   intake: Ask<null, MessagePort>;
   /** A port on which one `Unsealing` already waits; null when the key is locked. */
   release: Ask<{ pubkey: string }, MessagePort | null>;
+  /** A key whose pubkey is known by now; false when the vault does not hold it any more. */
+  rename: Ask<{ from: string; to: string }, boolean>;
   /** Overwrites and forgets: the key is locked. */
   forget: Ask<{ pubkey: string }, null>;
   /** Overwrites everything. */
@@ -79,6 +82,8 @@ export type UnlockTask =
       keys: { name: string; pubkey: string }[];
       source: PassphraseSource;
       vault: MessagePort;
+      /** nsecbunker.json, where keys are looked for that the keystore does not have. */
+      legacy?: string;
     };
 
 export type CreateResult = { ok: true; pubkey: string } | { ok: false; refusal: string };
@@ -91,6 +96,8 @@ export type UnlockResult = {
   refusal?: string;
   /** One line each: what is not right, but did not keep it from working. */
   warnings?: string[];
+  /** Keys of nsecbunker.json, whose passphrase is yet to be checked. */
+  fromFile?: FromFile;
 };
 
 /** What is wrong with the keystore as a whole, or how much is in it. */
@@ -106,6 +113,7 @@ type KeyRef = { name: string; pubkey: string };
 export type PoolTask =
   /** Once at start: folder and modes, temporary files that a crash left behind. */
   | { op: 'prepare'; keystore: string }
+  | RecoverTask
   | { op: 'plan'; for: 'create'; keystore: string; logN: number; source: PassphraseSource; timeoutMs: number }
   | {
       op: 'plan';
@@ -115,6 +123,7 @@ export type PoolTask =
       source: PassphraseSource;
       timeoutMs: number;
       vault: MessagePort;
+      legacy?: string;
     }
   | {
       op: 'create';
@@ -150,4 +159,5 @@ export type UnlockPlan = {
   parts: { keys: KeyRef[]; maxLogN: number; passphrase: MessagePort; vault: MessagePort }[];
   failed: UnlockResult['failed'];
   warnings: string[];
+  fromFile?: FromFile;
 };

@@ -69,7 +69,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
       admin?.close();
       admin = new Link<PolicyToAdmin, AdminToPolicy>(port, adminHandlers());
     },
-    keys: () => opened().commits.alone(async () => listKeys(opened().store)),
+    keys: () => opened().commits.alone(async () => listKeys(opened().store, opened().legacyKeys)),
     createKey: (wanted) => makeKey(wanted),
     clients: ({ keyName }) => opened().commits.alone(async () => opened().desk.lookups.clients(keyName)),
     health: () => opened().health(),
@@ -114,13 +114,13 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
       begin: (wanted) => row(({ desk }) => beginAdmin(desk, wanted)),
       end: (wanted) => row(({ desk }) => endAdmin(desk, wanted)),
       refused: (wanted) => row(({ desk }) => refusedAdmin(desk, wanted)),
-      listKeys: () => opened().commits.alone(async () => listKeys(opened().store)),
-      pageKeys: (slice) => read(({ store }) => pageKeys(store, slice)),
-      findKey: ({ name }) => read(({ store }) => findKey(store, name)),
+      listKeys: () => opened().commits.alone(async () => listKeys(opened().store, opened().legacyKeys)),
+      pageKeys: (slice) => read(({ store, legacyKeys }) => pageKeys(store, slice, legacyKeys)),
+      findKey: ({ name }) => read(({ store, legacyKeys }) => findKey(store, name, legacyKeys)),
       createKey: (wanted) => makeKey(wanted),
       setLocked: (wanted) => {
         const { store, change } = parts();
-        return change(() => setLocked(store, clock, wanted));
+        return change(() => setLocked(store, clock, wanted, opened().legacyKeys));
       },
       listPolicies: () => opened().commits.alone(() => listPolicies(opened().store)),
       pagePolicies: (slice) => read(({ store }) => pagePolicies(store, slice)),

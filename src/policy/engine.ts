@@ -9,6 +9,7 @@ import type { Desk } from './desk.ts';
 import { GroupCommit } from './group-commit.ts';
 import { Index } from './index.ts';
 import { Journal } from './journal.ts';
+import { KINDS_NOT_IN_ALL } from './kinds-not-in-all.ts';
 import { Passes } from './passes.ts';
 import type { LogLine, Outcome, PolicyOpenOptions, PolicyStatus } from './protocol.ts';
 import { pruneStep } from './prune.ts';
@@ -98,7 +99,7 @@ export class PolicyEngine {
       reuses: new Reuses(clock),
       passes: new Passes(clock),
       askForStrangers: options.askForStrangers ?? store.origin === 'adopted',
-      kindsNotInAll: new Set(options.kindsNotInAll),
+      kindsNotInAll: new Set(options.kindsNotInAll ?? KINDS_NOT_IN_ALL[store.origin]),
       reserved: new Set(options.reserved),
       bound: outside.bound,
     };
@@ -143,6 +144,11 @@ export class PolicyEngine {
     const status = this.status();
     if (done) return status;
     return { ...status, writable: false, failure: status.failure ?? 'the database did not answer in time' };
+  }
+
+  /** Names of the keys in nsecbunker.json. */
+  get legacyKeys(): readonly string[] {
+    return this.#options.legacyKeys ?? [];
   }
 
   /** An admin's change: one transaction of the ORM, tried again while another program has the lock. */

@@ -78,8 +78,10 @@ export type PolicyToKey = Record<never, never>;
 
 /** Dates are ms since the epoch. */
 export type KeyRow = {
+  /** 0 for a key of nsecbunker.json that was never unlocked here: it has no row, and nobody knows its pubkey. */
   id: number;
   name: string;
+  /** Empty as long as nobody knows it. */
   pubkey: string;
   createdAt: number;
   deletedAt: number | null;
@@ -304,7 +306,8 @@ export type PolicyOpenOptions = {
   /** s */
   maxClockSkew: number;
   auditRetentionDays: number;
-  kindsNotInAll: number[];
+  /** Null: what nsecbunkerd did where its installation was adopted, else what docs/POLICY.md says. */
+  kindsNotInAll: number[] | null;
   /** Pubkeys that no client may decrypt from: admins and the daemon. */
   reserved: string[];
   /** Whether admins are asked about strangers; null: where nsecbunkerd's installation was adopted. */
@@ -312,6 +315,8 @@ export type PolicyOpenOptions = {
   /** The keystore holds keys: an empty or missing database must not be created in silence. */
   keysInKeystore: number;
   allowEmptyDatabase: boolean;
+  /** Names of keys in nsecbunker.json: they are keys also before they have a row. */
+  legacyKeys?: string[];
   /** False: refuse a database that needs a migration. Left out: true. */
   migrate?: boolean;
 };

@@ -28,7 +28,9 @@ function keyRow(key: KeyRow, unlocked: { active: boolean } | undefined, details:
   const { name, pubkey, userCount, tokenCount } = key;
   const locked = unlocked === undefined;
   const lean = locked ? { name } : { name, npub: npubEncode(pubkey), userCount, tokenCount };
-  const full = { ...lean, pubkey, locked, createdAt: iso(key.createdAt) };
+  // A key of nsecbunker.json that nobody has unlocked yet.
+  const known = pubkey === '' ? { locked } : { pubkey, locked, createdAt: iso(key.createdAt) };
+  const full = { ...lean, ...known };
   if (!details) return { full, lean };
   const whole = { ...full, active: unlocked?.active === true };
   return { full: whole, lean: whole };

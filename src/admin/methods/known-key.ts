@@ -6,6 +6,11 @@ export async function keyExists(desk: Desk, keyName: string): Promise<boolean> {
   return key !== null && key.deletedAt === null;
 }
 
+/** Nobody knows the pubkey of a key that nsecbunkerd left and that was never unlocked since. */
+export function notYetUnlocked(keyName: string): string {
+  return `nobody knows the public key of "${keyName}" yet: unlock it once, then ask again`;
+}
+
 export function noSuchKey(keyName: string): string {
   return `no key named "${keyName}": get_keys lists them`;
 }

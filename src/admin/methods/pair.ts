@@ -8,6 +8,7 @@ import { makeKey } from '../make-key.ts';
 import { npubEncode } from '../npub.ts';
 import { seedUrl } from '../seed-url.ts';
 import { hours, json, name, newKeyName, secret, text } from './fields.ts';
+import { notYetUnlocked } from './known-key.ts';
 import { type Call, method } from './method.ts';
 import { iso } from './rows.ts';
 
@@ -60,6 +61,7 @@ export const pair = method({
     if (row !== null && row.deletedAt !== null) {
       return { ok: false, error: `a key named "${key}" was deleted: its name is free once it is purged` };
     }
+    if (row?.pubkey === '') return { ok: false, error: notYetUnlocked(key) };
     const paired =
       row === null
         ? await pairNewKey(desk, call, key, pairing, call.secrets['options.passphrase'])

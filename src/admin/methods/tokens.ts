@@ -5,7 +5,7 @@ import { bunkerUrl } from '../bunker-url.ts';
 import type { Desk } from '../desk.ts';
 import { npubEncode } from '../npub.ts';
 import { date, hours, id, json, name, page, text } from './fields.ts';
-import { keyExists, noSuchKey } from './known-key.ts';
+import { keyExists, noSuchKey, notYetUnlocked } from './known-key.ts';
 import { type Call, method } from './method.ts';
 import { done } from './outcomes.ts';
 import { iso, listAnswer } from './rows.ts';
@@ -95,7 +95,9 @@ async function newToken(
   call: Call,
   token: { keyName: string; clientName: string; policyId: number; expiresAt: number | null },
 ): Promise<Outcome<TokenRow>> {
-  if (!(await keyExists(desk, token.keyName))) return { ok: false, refusal: noSuchKey(token.keyName) };
+  const row = (await desk.policy.ask('listKeys', null)).find((key) => key.name === token.keyName);
+  if (row === undefined || row.deletedAt !== null) return { ok: false, refusal: noSuchKey(token.keyName) };
+  if (row.pubkey === '') return { ok: false, refusal: notYetUnlocked(token.keyName) };
   return desk.policy.ask('createToken', { ...token, createdBy: call.admin });
 }
 
