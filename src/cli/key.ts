@@ -4,6 +4,7 @@ import { npubEncode, readPubkey } from '../admin/npub.ts';
 import { secretJson } from '../admin/secret-json.ts';
 import { type AccessOptions, whichInstallation } from './admin-access.ts';
 import type { UpgradeOptions } from './key-upgrade.ts';
+import { callList } from './listed.ts';
 import { cell, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
 import { type Call, checkAccess, DERIVATION_MS, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
@@ -79,7 +80,7 @@ interface ListedKey {
 }
 
 async function list(options: RemoteOptions): Promise<void> {
-  const keys = JSON.parse(await withDaemon(options, (call) => call('get_keys'))) as ListedKey[];
+  const keys = await withDaemon(options, (call) => callList<ListedKey>(call, 'get_keys', { details: true }));
   const data = keys.map(({ name, pubkey = null, locked, active = false, createdAt = null }) => {
     const npub = pubkey === null ? null : npubEncode(pubkey);
     return { name, npub, pubkey, locked, active, createdAt };

@@ -52,6 +52,9 @@ export class PolicyEngine {
   readonly #drift: number;
   readonly #timers: NodeJS.Timeout[] = [];
   #toldHead = '';
+  /** The last KeyUser when the main thread was last told to forget who is bound. */
+  #toldKeyUser = 0;
+  #recountDue = false;
   #clockDistrusted = false;
 
   static async open(
@@ -106,10 +109,7 @@ export class PolicyEngine {
       journal,
       index,
       replay,
-      onForeignChange: () => {
-        journal.recount(this.#rows);
-        outside.forgetClients();
-      },
+      onForeignChange: () => this.#changedOutside(),
       onClockSetBack: () => {
         outside.log({ level: 'warn', message: 'the clock was set back', fields: {} });
         this.#remember();
@@ -117,6 +117,7 @@ export class PolicyEngine {
       onFault: (reason) => this.#reportFault(reason),
     });
     this.#toldHead = this.#headKey();
+    this.#toldKeyUser = lookups.lastKeyUser();
     this.#timers.push(setInterval(() => this.minute(), MINUTE_MS).unref());
     this.#timers.push(setTimeout(() => void this.prune(), SECOND_MS).unref());
   }
@@ -171,8 +172,23 @@ export class PolicyEngine {
   /** What is done every minute: the head is told, last uses are written, old rows go. */
   minute(): void {
     this.tellHead();
+    if (this.#recountDue) this.desk.journal.recount(this.#rows);
+    this.#recountDue = false;
     if (this.desk.journal.hasTouched) void this.#flush();
     void this.prune();
+  }
+
+  /**
+   * Another program may change the file many times a second, for minutes (`redoubt strip-photocopies`). So counting the
+   * log's rows can wait, and the main thread is told to forget who is bound to which key only when clients were added:
+   * it knows their pubkeys alone, and of one that is gone the next decision says so.
+   */
+  #changedOutside(): void {
+    this.#recountDue = true;
+    const lastKeyUser = this.desk.lookups.lastKeyUser();
+    if (lastKeyUser === this.#toldKeyUser) return;
+    this.#toldKeyUser = lastKeyUser;
+    this.#outside.forgetClients();
   }
 
   /** The head of the audit chain, when it has changed since it was told. */
