@@ -3,7 +3,7 @@ import type { Clock } from './actor/clock.ts';
 import type { Link } from './actor/link.ts';
 import { Supervised } from './actor/supervised.ts';
 import { startThread } from './actor/thread.ts';
-import { AdminGate } from './admin/gate.ts';
+import { AdminGate, gateHandlers } from './admin/gate.ts';
 import type { AdminOpened, AdminToMain, DaemonStatus, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import type { Config } from './config.ts';
 import { Blanks } from './key/blanks.ts';
@@ -189,8 +189,7 @@ export class Signer {
       clock: this.#options.clock,
       start: () => startThread(workerFile('admin'), { name: 'admin' }),
       handlers: {
-        publish: ({ event }) => this.#adminGate.publish(event),
-        verdict: ({ seq, ok }) => this.#adminGate.verdict(seq, ok),
+        ...gateHandlers(() => this.#adminGate),
         createKey: ({ name, port, pairing }) => this.#custody.create(name, { port }, pairing),
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
         lockKeys: ({ names, deleted }) => this.#custody.lock(names, deleted),

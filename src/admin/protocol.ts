@@ -81,6 +81,8 @@ export type AdminToMain = MainProtocol<{
   publish: Tell<{ event: string }>;
   /** Whether the event `seq` is what it claims: one for each `event`. */
   verdict: Tell<{ seq: number; ok: boolean }>;
+  /** A request came to nothing; metrics count it by reason. */
+  dropped: Tell<{ reason: string }>;
   /**
    * Creates a sealed key, its Key row and its subscription; answered when a client could connect. `port` carries
    * the passphrase (and an imported key) to the unlocker. `pairing`: a token for it, or no key either.

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
 import { secretJson } from '../admin/secret-json.ts';
+import { callList } from './listed.ts';
 import { cell, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
 import { type Call, checkAccess, DERIVATION_MS, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
@@ -56,11 +57,10 @@ interface ListedKey {
   locked: boolean;
   active?: boolean;
   createdAt: string;
-  userCount?: number;
 }
 
 async function list(options: RemoteOptions): Promise<void> {
-  const keys = JSON.parse(await withDaemon(options, (call) => call('get_keys'))) as ListedKey[];
+  const keys = await withDaemon(options, (call) => callList<ListedKey>(call, 'get_keys', { details: true }));
   const data = keys.map(({ name, pubkey, locked, active = false, createdAt }) => {
     return { name, npub: npubEncode(pubkey), pubkey, locked, active, createdAt };
   });

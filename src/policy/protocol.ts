@@ -213,6 +213,9 @@ export type Pairing = {
 
 export type Paired = { key: KeyRow; token: TokenRow };
 
+/** Part of a list that is in the order of its ids: rows behind `after`, of which the first `offset` are passed over. */
+export type Slice = { after: number; offset: number; limit: number };
+
 /** An admin command either did it or says in one line why not. */
 export type Outcome<T> = { ok: true; value: T } | { ok: false; refusal: string };
 
@@ -225,16 +228,30 @@ export type AdminToPolicy = {
   begin: Ask<{ admin: string; event: string; method: string; target: string; createdAt: number }, Outcome<null>>;
   /** Records how it ended. */
   end: Ask<{ admin: string; event: string; method: string; target: string; outcome: string }, Outcome<null>>;
+  /** An admin request that came to nothing. `genuine`: it is from `sender`; else it only says so. */
+  refused: Ask<
+    { sender: string; event: string; genuine: boolean; method: string | null; reason: string },
+    Outcome<null>
+  >;
   listKeys: Ask<null, KeyRow[]>;
+  /** Of the keys that were not deleted. */
+  pageKeys: Ask<Slice, KeyRow[]>;
+  /** By its name, deleted ones too; its counts are 0. */
+  findKey: Ask<{ name: string }, KeyRow | null>;
   /** Fails when the name is taken (deleted keys keep theirs) or the pubkey has another name. */
   createKey: Ask<{ name: string; pubkey: string }, Outcome<KeyRow>>;
   setLocked: Ask<{ name: string; locked: boolean }, Outcome<null>>;
   listPolicies: Ask<null, PolicyRow[]>;
+  pagePolicies: Ask<Slice, PolicyRow[]>;
+  /** Ids of the policies of this name, deleted ones left out. */
+  findPolicies: Ask<{ name: string }, number[]>;
   createPolicy: Ask<
     { name: string; description: string | null; expiresAt: number | null; rules: NewRule[] },
     Outcome<PolicyRow>
   >;
   listTokens: Ask<{ keyName: string }, TokenRow[]>;
+  /** Without those that were revoked before anybody redeemed them. */
+  pageTokens: Ask<{ keyName: string } & Slice, TokenRow[]>;
   createToken: Ask<
     { keyName: string; clientName: string; policyId: number; expiresAt: number | null; createdBy: string },
     Outcome<TokenRow>
@@ -248,7 +265,7 @@ export type AdminToPolicy = {
   /** The rule that is there now: an identical one is not added twice. */
   addRule: Ask<{ policyId: number; rule: NewRule }, Outcome<RuleRow>>;
   removeRule: Ask<{ id: number }, Outcome<null>>;
-  listUsers: Ask<{ keyName: string; offset: number; limit: number | null }, UserRow[]>;
+  pageUsers: Ask<{ keyName: string } & Slice, UserRow[]>;
   /** Under one key, or under every key when `keyName` is null. */
   renameUser: Ask<{ pubkey: string; name: string; keyName: string | null }, Outcome<null>>;
   revokeUser: Ask<{ id: number }, Outcome<null>>;

@@ -4,8 +4,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, rows } from '../support/database.ts';
-import { type Paired, pair } from '../support/provision.ts';
-import { type Encryption, openAdmin, RpcClient, type RpcResponse } from '../support/rpc.ts';
+import { adminOf, type Paired, pair } from '../support/provision.ts';
+import { type Encryption, RpcClient, type RpcResponse } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const daemon = new TestDaemon({
@@ -36,7 +36,7 @@ let seen = 0;
 
 test.before(async () => {
   await daemon.start();
-  admin = await openAdmin(daemon.adminSecretKey(), daemon.quickstart.daemon_pubkey, daemon.quickstart.relay);
+  admin = await adminOf(daemon);
 });
 test.after(async () => {
   admin?.close();
@@ -91,7 +91,7 @@ test('the question says who asks for what; an admin who has written nothing yet 
   await daemon.kill();
   await daemon.start();
   admin.close();
-  admin = await openAdmin(daemon.adminSecretKey(), daemon.quickstart.daemon_pubkey, daemon.quickstart.relay);
+  admin = await adminOf(daemon);
   seen = 0;
   client.close();
   client = await new RpcClient(client.secretKey, client.remote).open(daemon.quickstart.relay);

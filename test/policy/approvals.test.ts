@@ -106,7 +106,7 @@ test('an approval writes one condition, however often; nothing for who is gone',
   assert.not((await write()).ok, 'not bound');
   await bind();
   for (let i = 0; i < 2; i++) assert.ok((await write({ label: 'a lamp' })).ok);
-  const [user] = await rig.admin.ask('listUsers', { keyName: 'key', offset: 0, limit: null });
+  const [user] = await rig.admin.ask('pageUsers', { keyName: 'key', after: 0, offset: 0, limit: 100 });
   assert.is(user!.conditions.length, 1);
   assert.is(user!.description, 'a lamp');
   assert.is((await rig.admin.ask('revokeUser', { id: user!.id })).ok, true);

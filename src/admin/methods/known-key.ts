@@ -2,8 +2,8 @@ import type { Desk } from '../desk.ts';
 
 /** Whether there is such a key, and it was not deleted. */
 export async function keyExists(desk: Desk, keyName: string): Promise<boolean> {
-  const keys = await desk.policy.ask('listKeys', null);
-  return keys.some((key) => key.name === keyName && key.deletedAt === null);
+  const key = await desk.policy.ask('findKey', { name: keyName });
+  return key !== null && key.deletedAt === null;
 }
 
 export function noSuchKey(keyName: string): string {

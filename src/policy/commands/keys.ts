@@ -4,7 +4,7 @@ import type { Clock } from '../../actor/clock.ts';
 import { Key, type KeyEntity } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
-import type { KeyRow, Outcome } from '../protocol.ts';
+import type { KeyRow, Outcome, Slice } from '../protocol.ts';
 
 type Row = { [column: string]: number | string | null };
 
@@ -14,9 +14,30 @@ const COUNTED = `
   LEFT JOIN (SELECT keyName, count(*) AS n FROM "Token" GROUP BY keyName) t ON t.keyName = k.keyName
   ORDER BY k.id`;
 
+/** Counts the clients and tokens of the keys on the page, and of no others. */
+const PAGE = `
+  WITH page AS (SELECT * FROM "Key" WHERE deletedAt IS NULL AND id > @after ORDER BY id LIMIT @limit OFFSET @offset)
+  SELECT page.*,
+    (SELECT count(*) FROM "KeyUser" WHERE keyName = page.keyName) AS userCount,
+    (SELECT count(*) FROM "Token" WHERE keyName = page.keyName) AS tokenCount
+  FROM page ORDER BY id`;
+
 /** Every key that has a row, deleted ones too, with how many clients and tokens it has. */
 export function listKeys(store: Store): KeyRow[] {
-  return (store.db.prepare(COUNTED).all() as Row[]).map((row) => ({
+  return (store.db.prepare(COUNTED).all() as Row[]).map(readKey);
+}
+
+export function pageKeys(store: Store, slice: Slice): KeyRow[] {
+  return (store.db.prepare(PAGE).all(slice) as Row[]).map(readKey);
+}
+
+export function findKey(store: Store, name: string): KeyRow | null {
+  const row = store.db.prepare('SELECT *, 0 AS userCount, 0 AS tokenCount FROM "Key" WHERE keyName = ?').get(name);
+  return row === undefined ? null : readKey(row as Row);
+}
+
+function readKey(row: Row): KeyRow {
+  return {
     id: row.id as number,
     name: row.keyName as string,
     pubkey: row.pubkey as string,
@@ -25,7 +46,7 @@ export function listKeys(store: Store): KeyRow[] {
     lockedAt: readDateTime(row.lockedAt),
     userCount: row.userCount as number,
     tokenCount: row.tokenCount as number,
-  }));
+  };
 }
 
 /** A name is used once, by a deleted key too; and a pubkey has one name. */
