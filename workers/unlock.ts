@@ -7,6 +7,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { newSecret } from '../src/actor/protocol.ts';
 import { loadCurve } from '../src/curve/load.ts';
+import { inspectAutounlock } from '../src/keystore/autounlock.ts';
 import { create } from '../src/keystore/create.ts';
 import { planCreate, planUnlock } from '../src/keystore/plan.ts';
 import { prepare } from '../src/keystore/prepare.ts';
@@ -30,6 +31,8 @@ function carryOut(task: PoolTask): Promise<unknown> {
   switch (task.op) {
     case 'prepare':
       return prepare(task.keystore);
+    case 'inspect':
+      return Promise.resolve(inspectAutounlock(task.sources));
     case 'plan':
       return (task.for === 'create' ? planCreate(task) : planUnlock(task)).then(withPorts);
     case 'create':
@@ -55,5 +58,6 @@ function isPort(value: unknown): value is MessagePort {
 function describe(task: PoolTask, error: unknown): string {
   const { name, code, syscall } = error as NodeJS.ErrnoException;
   if (syscall === undefined) return `the unlocker failed (${code ?? name}) at ${task.op}: try again`;
-  return `the keystore ${task.keystore} cannot be used (${code} at ${syscall}): see to its space, owner and mode`;
+  const where = 'keystore' in task ? `the keystore ${task.keystore}` : 'what autounlock reads';
+  return `${where} cannot be used (${code} at ${syscall}): see to its space, owner and mode`;
 }

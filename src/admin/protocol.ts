@@ -84,8 +84,11 @@ export type AdminToMain = MainProtocol<{
   createKey: Ask<{ name: string; port: MessagePort; pairing?: Pairing }, CreateResult>;
   /** Unlocks keys; answered when their subscriptions are live. `file`: a passphrase file for the unlocker to read. */
   unlockKeys: Ask<{ names: string[]; source: { port: MessagePort } | { file: string } }, UnlockResult>;
-  /** Ends the key's actor and makes the vault forget it. `deleted`: from now on there are no such keys. */
-  lockKeys: Ask<{ names: string[]; deleted?: true }, Outcome<number>>;
+  /**
+   * Ends the key's actor and makes the vault forget it. `deleted`: from now on there are no such keys. `every`: all that
+   * there are, whatever `names` says, those too that are only being opened.
+   */
+  lockKeys: Ask<{ names: string[]; deleted?: true; every?: true }, Outcome<number>>;
   /** Names and pubkeys of the keys that are unlocked now, which of them a thread holds, and which crashed too often. */
   unlocked: Ask<null, { name: string; pubkey: string; active: boolean; quarantined?: boolean }[]>;
   status: Ask<null, DaemonStatus>;

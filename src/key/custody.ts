@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Link } from '../actor/link.ts';
 import type { UnlockPool } from '../keystore/pool.ts';
-import type { CreateResult, MainToVault, UnlockResult, VaultToMain } from '../keystore/protocol.ts';
+import type { CreateResult, MainToVault, PassphraseSource, UnlockResult, VaultToMain } from '../keystore/protocol.ts';
 import type { MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
 import type { Keys } from './keys.ts';
 
@@ -17,14 +17,48 @@ export interface CustodyOptions {
 }
 
 /** Where a passphrase comes from; the main thread hands it on and does not look at it. */
-export type Source = { port: MessagePort } | { file: string };
+export type Source = PassphraseSource;
+
+type KeyRef = { name: string; pubkey: string };
+
+/** A key that was not deleted. */
+export interface KnownKey extends KeyRef {
+  /** Locked on purpose: only an explicit unlock opens it. */
+  lockedAt: number | null;
+}
+
+/** Keys that one passphrase is tried on. */
+export interface KeyGroup {
+  keys: readonly KeyRef[];
+  source: Source;
+}
+
+/** Groups that are opened at once. */
+const LANES = 4;
 
 /** Creating, unlocking and locking keys, as the main thread does it: it moves ports between workers that hold secrets. */
 export class Custody {
   readonly #options: CustodyOptions;
+  /** For each opening in work: the keys that were locked or deleted since it began. */
+  readonly #opening = new Set<Set<string>>();
 
   constructor(options: CustodyOptions) {
     this.#options = options;
+  }
+
+  get keys(): Keys {
+    return this.#options.keys;
+  }
+
+  /** Every key that was not deleted, as the records have it. */
+  async known(): Promise<KnownKey[]> {
+    const rows = await this.#options.policy().ask('keys', null);
+    return rows.filter((row) => row.deletedAt === null);
+  }
+
+  /** Subscribes to the requests of exactly the keys that take them now. */
+  resubscribe(): Promise<void> {
+    return this.#options.resubscribe();
   }
 
   /**
@@ -58,10 +92,10 @@ export class Custody {
 
   /** Unlocks keys; a key that is unlocked already succeeds without a derivation. */
   async unlock(names: string[], source: Source): Promise<UnlockResult> {
-    const { keys, pool, keystore } = this.#options;
+    const { keys } = this.#options;
     const result: UnlockResult = { unlocked: [], failed: [] };
     try {
-      const locked: { name: string; pubkey: string }[] = [];
+      const locked: KeyRef[] = [];
       for (const name of names) {
         const key = keys.named(name);
         if (key === undefined) result.failed.push({ name, pubkey: '', error: `no key named ${name}` });
@@ -69,22 +103,38 @@ export class Custody {
         else locked.push({ name, pubkey: key.pubkey });
       }
       if (locked.length === 0) return result;
-      const vault = await this.#options.vault().ask('intake', null);
-      const opened = await pool.unlock({ op: 'unlock', keystore, keys: locked, source, vault });
-      for (const pubkey of opened.unlocked) {
-        const key = keys.get(pubkey);
-        // Deleted while it was being opened.
-        if (key === undefined) await this.#options.vault().ask('forget', { pubkey });
-        else key.unlock();
-      }
+      const [opened] = await this.open([{ keys: locked, source }]);
       await this.#options.resubscribe();
       return {
-        ...opened,
-        unlocked: [...result.unlocked, ...opened.unlocked],
-        failed: [...result.failed, ...opened.failed],
+        ...opened!,
+        unlocked: [...result.unlocked, ...opened!.unlocked],
+        failed: [...result.failed, ...opened!.failed],
       };
     } finally {
       closeSource(source);
+    }
+  }
+
+  /**
+   * Has keys opened, each group with the passphrase of its source, and then lets all of them take requests at once. The
+   * subscriptions are the caller's to renew.
+   */
+  async open(groups: readonly KeyGroup[]): Promise<UnlockResult[]> {
+    const overtaken = new Set<string>();
+    this.#opening.add(overtaken);
+    try {
+      const results: UnlockResult[] = [];
+      const left = [...groups.entries()];
+      const lane = async () => {
+        for (let next = left.shift(); next !== undefined; next = left.shift()) {
+          results[next[0]] = await this.#openGroup(next[1]);
+        }
+      };
+      await Promise.all(Array.from({ length: LANES }, lane));
+      for (const result of results) await this.#take(result, overtaken);
+      return results;
+    } finally {
+      this.#opening.delete(overtaken);
     }
   }
 
@@ -97,15 +147,55 @@ export class Custody {
     const unknown = names.find((name) => keys.named(name) === undefined);
     if (unknown !== undefined && !deleted) return { ok: false, refusal: `no key named ${unknown}` };
     const found = names.map((name) => keys.named(name)).filter((key) => key !== undefined);
-    const unlocked = found.filter((key) => key.unlocked);
+    const unlocked = found.filter((key) => key.unlocked).length;
     if (deleted) for (const key of found) keys.remove(key.pubkey);
+    for (const { pubkey } of found) for (const overtaken of this.#opening) overtaken.add(pubkey);
+    const listening = found.filter((key) => key.listens);
     await Promise.all(
-      unlocked.map(async (key) => {
+      listening.map(async (key) => {
         await Promise.all([key.lock(), this.#options.vault().ask('forget', { pubkey: key.pubkey })]);
       }),
     );
     await this.#options.resubscribe();
-    return { ok: true, value: unlocked.length };
+    return { ok: true, value: unlocked };
+  }
+
+  /** A port on which what opens a key waits, for its own thread. */
+  async release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'> {
+    try {
+      return (await this.#options.vault().ask('release', { pubkey })) ?? 'locked';
+    } catch {
+      return 'unavailable';
+    }
+  }
+
+  async #openGroup({ keys, source }: KeyGroup): Promise<UnlockResult> {
+    const { pool, keystore } = this.#options;
+    const vault = await this.#options
+      .vault()
+      .ask('intake', null)
+      .catch(() => null);
+    if (vault !== null) return pool.unlock({ op: 'unlock', keystore, keys: [...keys], source, vault });
+    closeSource(source);
+    const refusal = 'the vault did not answer: try again';
+    return { unlocked: [], failed: keys.map((key) => ({ ...key, error: refusal })), refusal };
+  }
+
+  /** What was locked or deleted while it was being opened stays so. */
+  async #take(result: UnlockResult, overtaken: ReadonlySet<string>): Promise<void> {
+    for (const pubkey of result.unlocked.splice(0)) {
+      const key = this.#options.keys.get(pubkey);
+      if (key !== undefined && !overtaken.has(pubkey)) {
+        key.unlock();
+        result.unlocked.push(pubkey);
+        continue;
+      }
+      await this.#options
+        .vault()
+        .ask('forget', { pubkey })
+        .catch(() => {});
+      if (key !== undefined) result.failed.push({ name: key.name, pubkey, error: 'it was locked meanwhile' });
+    }
   }
 }
 

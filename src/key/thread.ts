@@ -22,6 +22,8 @@ export class KeyThread {
   readonly link: Link<MainToKey, KeyToMain>;
   /** Resolves when the backend is loaded and warm; false when the thread ended before. */
   readonly ready: Promise<boolean>;
+  /** Resolves when the thread is gone. */
+  readonly gone: Promise<void>;
   readonly #worker: Worker;
   #events: ThreadEvents | undefined;
   #ending = false;
@@ -55,8 +57,11 @@ export class KeyThread {
     this.#worker.on('error', (error: Error & { code?: string }) => {
       this.#reason = error.code === undefined ? error.name : `${error.name} ${error.code}`;
     });
+    const gone = Promise.withResolvers<void>();
+    this.gone = gone.promise;
     this.#worker.on('exit', (code) => {
       resolve(false);
+      gone.resolve();
       if (!this.#ending) this.#events?.crashed(this.#reason || `exit code ${code}`);
     });
   }

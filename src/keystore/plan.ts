@@ -2,10 +2,12 @@ import { isUtf8 } from 'node:buffer';
 import type { MessagePort } from 'node:worker_threads';
 import { Link } from '../actor/link.ts';
 import type { Secret } from '../actor/protocol.ts';
+import { readEnvironment } from './autounlock.ts';
 import { KeystoreFiles } from './files.ts';
 import { parseImport, wipeImport } from './import.ts';
-import { MAX_PASSPHRASE, readPassphraseFile } from './passphrase-file.ts';
+import { MAX_PASSPHRASE, type PassphraseRead, readPassphraseFile } from './passphrase-file.ts';
 import { handOn, takeIn, wipeMessage } from './passphrase-port.ts';
+import { readPassphrasesFile, wipeEntries } from './passphrases-file.ts';
 import type {
   CreatePlan,
   PassphraseMessage,
@@ -91,8 +93,8 @@ async function takePassphrase(
   source: PassphraseSource,
   timeoutMs: number,
 ): Promise<{ ok: true; message: PassphraseMessage; warnings: string[] } | Refused> {
-  if ('file' in source) {
-    const read = readPassphraseFile(source.file);
+  if (!('port' in source)) {
+    const read = readSource(source);
     return read.ok ? { ok: true, message: { passphrase: read.passphrase }, warnings: read.warnings } : read;
   }
   const message = await takeIn(source.port, timeoutMs);
@@ -101,6 +103,18 @@ async function takePassphrase(
   if (refusal === null) return { ok: true, message, warnings: [] };
   wipeMessage(message);
   return { ok: false, refusal };
+}
+
+function readSource(source: Exclude<PassphraseSource, { port: MessagePort }>): PassphraseRead {
+  if ('file' in source) return readPassphraseFile(source.file);
+  if ('environment' in source) return readEnvironment(source.environment);
+  const read = readPassphrasesFile(source.passphrases);
+  if (!read.ok) return read;
+  const passphrase = read.entries.get(source.entry);
+  read.entries.delete(source.entry);
+  wipeEntries(read.entries);
+  if (passphrase !== undefined) return { ok: true, passphrase, warnings: read.warnings };
+  return { ok: false, refusal: `passphrases file ${source.passphrases} was changed, and has no such entry any more` };
 }
 
 function whyUnfit(passphrase: Secret | undefined, what: string): string | null {

@@ -5,6 +5,8 @@ import { derivationBytes } from './derivation-bytes.ts';
 import { Lock } from './lock.ts';
 import { Permits } from './permits.ts';
 import type {
+  AutounlockInspection,
+  AutounlockSources,
   CreatePlan,
   CreateResult,
   PassphraseSource,
@@ -71,6 +73,11 @@ export class UnlockPool {
   /** Makes the keystore's folder ready; once at start, before any other task. */
   async prepare(keystore: string): Promise<PrepareResult> {
     return this.#run<PrepareResult>({ op: 'prepare', keystore }, 0, []);
+  }
+
+  /** What autounlock is to work with; once at start. */
+  async inspect(sources: AutounlockSources): Promise<AutounlockInspection> {
+    return this.#run<AutounlockInspection>({ op: 'inspect', sources }, 0, []);
   }
 
   /** Answers when the key is durable on disk and unlocked in the vault. */

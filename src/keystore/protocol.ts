@@ -48,8 +48,34 @@ export type VaultToMain = MainProtocol<{
   log: Tell<LogLine>;
 }>;
 
-/** Where a passphrase comes from: a port on which one `Passphrase` message waits, or a file the unlocker reads. */
-export type PassphraseSource = { port: MessagePort } | { file: string };
+/**
+ * Where a passphrase comes from: a port on which one `Passphrase` message waits, or what the unlocker itself reads: a
+ * file, one entry of a file with many, or the environment that the process was started with (a descriptor of it).
+ */
+export type PassphraseSource =
+  | { port: MessagePort }
+  | { file: string }
+  | { passphrases: string; entry: string }
+  | { environment: number };
+
+/** What the environment says of autounlock; the main thread has not looked at the passphrase. docs/AUTOUNLOCK.md */
+export type AutounlockSources = {
+  /** Descriptor of the environment that holds NSECBUNKER_AUTOUNLOCK_PASSPHRASE; -1 when it cannot be opened. */
+  environment: number | null;
+  /** Paths. */
+  file: string | null;
+  passphrases: string | null;
+};
+
+export type AutounlockSourceName =
+  | 'NSECBUNKER_AUTOUNLOCK_PASSPHRASE'
+  | 'NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE'
+  | 'REDOUBT_AUTOUNLOCK_PASSPHRASES_FILE';
+
+/** What there is to unlock with. `own`: names of keys that have a passphrase of their own, by passphrase. */
+export type AutounlockInspection =
+  | { ok: true; from: AutounlockSourceName[]; own: string[][]; warnings: string[] }
+  | { ok: false; refusal: string };
 
 /**
  * Admin actor to unlocker, the one message on their port (`handOn` makes it). `imported`: nsec, hex or ncryptsec text
@@ -106,6 +132,8 @@ type KeyRef = { name: string; pubkey: string };
 export type PoolTask =
   /** Once at start: folder and modes, temporary files that a crash left behind. */
   | { op: 'prepare'; keystore: string }
+  /** Once at start: what autounlock is to work with. */
+  | { op: 'inspect'; sources: AutounlockSources }
   | { op: 'plan'; for: 'create'; keystore: string; logN: number; source: PassphraseSource; timeoutMs: number }
   | {
       op: 'plan';
