@@ -8,11 +8,14 @@ import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { newSecret } from '../src/actor/protocol.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { inspectAutounlock } from '../src/keystore/autounlock.ts';
+import { change } from '../src/keystore/change.ts';
 import { create } from '../src/keystore/create.ts';
-import { planCreate, planUnlock } from '../src/keystore/plan.ts';
+import { planChange, planCreate, planUnlock } from '../src/keystore/plan.ts';
 import { prepare } from '../src/keystore/prepare.ts';
 import type { CreatePlan, PoolTask, UnlockPlan } from '../src/keystore/protocol.ts';
 import { allFailed, unlock } from '../src/keystore/unlock.ts';
+
+type Refused = { ok: false; refusal: string };
 
 const random = (size: number) => randomFillSync(newSecret(size));
 
@@ -34,7 +37,9 @@ function carryOut(task: PoolTask): Promise<unknown> {
     case 'inspect':
       return Promise.resolve(inspectAutounlock(task.sources));
     case 'plan':
-      return (task.for === 'create' ? planCreate(task) : planUnlock(task)).then(withPorts);
+      return plan(task).then(withPorts);
+    case 'change':
+      return change(task, random);
     case 'create':
       return create(task, random, loadCurve);
     case 'unlock':
@@ -44,8 +49,21 @@ function carryOut(task: PoolTask): Promise<unknown> {
   }
 }
 
+function plan(task: Extract<PoolTask, { op: 'plan' }>): Promise<CreatePlan | UnlockPlan | Refused> {
+  switch (task.for) {
+    case 'create':
+      return planCreate(task);
+    case 'change':
+      return planChange(task);
+    case 'unlock':
+      return planUnlock(task);
+    default:
+      return task satisfies never;
+  }
+}
+
 /** A plan gives the ports in it away. */
-function withPorts(plan: CreatePlan | UnlockPlan | { ok: false }): unknown {
+function withPorts(plan: CreatePlan | UnlockPlan | Refused): unknown {
   if (!plan.ok) return plan;
   const ports = 'parts' in plan ? plan.parts.flatMap((part) => [part.passphrase, part.vault]) : [plan.passphrase];
   return move({ [valueSymbol]: plan, [transferableSymbol]: ports } as never);

@@ -7,6 +7,8 @@ import { Permits } from './permits.ts';
 import type {
   AutounlockInspection,
   AutounlockSources,
+  ChangePlan,
+  ChangeResult,
   CreatePlan,
   CreateResult,
   PassphraseSource,
@@ -18,6 +20,7 @@ import type {
 } from './protocol.ts';
 
 type Refused = { ok: false; refusal: string };
+type ChangeTask = Extract<UnlockTask, { op: 'change' }>;
 type CreateTask = Extract<UnlockTask, { op: 'create' }>;
 type UnlockKeysTask = Extract<UnlockTask, { op: 'unlock' }>;
 
@@ -93,13 +96,24 @@ export class UnlockPool {
       }
       const { slots, seen, maxLogN, passphrase } = plan;
       const part = { op: 'create', keystore, logN, maxLogN, slots, seen, name, passphrase, timeoutMs, vault } as const;
-      const own = { taken, lock: this.#lock, task: this.#nextTask++ };
-      try {
-        return await this.#run<CreateResult>({ ...part, ...own }, maxLogN, [passphrase, vault]);
-      } finally {
-        // If its thread died while it held the lock, nobody else would free it.
-        new Lock(this.#lock).free(own.task);
-      }
+      return this.#locked((own) => this.#run<CreateResult>({ ...part, taken, ...own }, maxLogN, [passphrase, vault]));
+    });
+  }
+
+  /** Answers when the keys are durably sealed anew, or it is known why not. */
+  async change(task: ChangeTask): Promise<ChangeResult> {
+    const { keystore, logN, pubkey, source } = task;
+    return this.#admit<ChangeResult | Refused>(portsOf(source), refused, async () => {
+      const timeoutMs = this.#passphraseMs;
+      const asked: PoolTask = { op: 'plan', for: 'change', keystore, logN, pubkey, source, timeoutMs };
+      const plan = await this.#run<ChangePlan>(asked, 0, portsOf(source));
+      if (!plan.ok) return plan;
+      const { ok: _, ...planned } = plan;
+      const { maxLogN, passphrase } = plan;
+      return this.#locked((own) => {
+        const todo: PoolTask = { op: 'change', keystore, logN, pubkey, timeoutMs, ...planned, ...own };
+        return this.#run<ChangeResult>(todo, maxLogN, [passphrase]);
+      });
     });
   }
 
@@ -141,6 +155,17 @@ export class UnlockPool {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#pool.destroy();
+  }
+
+  /** Runs a task that may take the keystore's lock. */
+  async #locked<T>(work: (own: { lock: SharedArrayBuffer; task: number }) => Promise<T>): Promise<T> {
+    const task = this.#nextTask++;
+    try {
+      return await work({ lock: this.#lock, task });
+    } finally {
+      // If its thread died while it held the lock, nobody else would free it.
+      new Lock(this.#lock).free(task);
+    }
   }
 
   /** Lets a task in, or refuses it and closes the ports that it brought. */

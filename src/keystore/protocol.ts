@@ -79,12 +79,13 @@ export type AutounlockInspection =
 
 /**
  * Admin actor to unlocker, the one message on their port (`handOn` makes it). `imported`: nsec, hex or ncryptsec text
- * as bytes; `importPassphrase`: the ncryptsec's own.
+ * as bytes; `importPassphrase`: the ncryptsec's own; `newPassphrase`: what `passphrase` is to be replaced with.
  */
 export interface PassphraseMessage {
   passphrase: Secret;
   imported?: Secret;
   importPassphrase?: Secret;
+  newPassphrase?: Secret;
 }
 
 /** What the main thread asks of the pool; it holds no secret. `vault` comes from `intake`. */
@@ -105,8 +106,14 @@ export type UnlockTask =
       keys: { name: string; pubkey: string }[];
       source: PassphraseSource;
       vault: MessagePort;
-    };
+    }
+  /** `pubkey`: of the one key to be sealed anew; null for every key that the old passphrase opens. */
+  | { op: 'change'; keystore: string; logN: number; pubkey: string | null; source: PassphraseSource };
 
+/** `failed`: keys that the old passphrase should have opened. Those under another passphrase are in neither. */
+export type ChangeResult =
+  | { ok: true; changed: number; failed: { name: string; error: string }[] }
+  | { ok: false; refusal: string };
 export type CreateResult = { ok: true; pubkey: string } | { ok: false; refusal: string };
 export type UnlockResult = {
   /** pubkeys that the vault now holds */
@@ -137,6 +144,15 @@ export type PoolTask =
   | { op: 'plan'; for: 'create'; keystore: string; logN: number; source: PassphraseSource; timeoutMs: number }
   | {
       op: 'plan';
+      for: 'change';
+      keystore: string;
+      logN: number;
+      pubkey: string | null;
+      source: PassphraseSource;
+      timeoutMs: number;
+    }
+  | {
+      op: 'plan';
       for: 'unlock';
       keystore: string;
       keys: KeyRef[];
@@ -163,6 +179,21 @@ export type PoolTask =
       task: number;
     }
   | {
+      op: 'change';
+      keystore: string;
+      logN: number;
+      maxLogN: number;
+      pubkey: string | null;
+      /** Ids of the slots that the old passphrase is tried on, and the new one: see `create`. */
+      oldSlots: string[];
+      slots: string[];
+      seen: number;
+      passphrase: MessagePort;
+      timeoutMs: number;
+      lock: SharedArrayBuffer;
+      task: number;
+    }
+  | {
       op: 'unlock';
       keystore: string;
       maxLogN: number;
@@ -173,6 +204,7 @@ export type PoolTask =
     };
 
 export type CreatePlan = { ok: true; slots: string[]; seen: number; maxLogN: number; passphrase: MessagePort };
+export type ChangePlan = CreatePlan & { oldSlots: string[] };
 export type UnlockPlan = {
   ok: true;
   parts: { keys: KeyRef[]; maxLogN: number; passphrase: MessagePort; vault: MessagePort }[];
