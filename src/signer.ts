@@ -193,7 +193,9 @@ export class Signer {
       handlers: {
         publish: ({ event }) => this.#adminGate.publish(event),
         verdict: ({ seq, ok }) => this.#adminGate.verdict(seq, ok),
-        createKey: ({ name, port, pairing }) => this.#custody.create(name, { port }, pairing),
+        createKey: ({ name, port, ...wanted }) => this.#custody.create(name, { port }, wanted),
+        changePassphrase: ({ name, port }) => this.#custody.change(name, { port }),
+        purgeKey: ({ pubkey }) => this.#custody.purge(pubkey),
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
         lockKeys: ({ names, deleted, every }) => {
           const all = every === true ? [...this.#keys.all()].map((key) => key.name) : names;

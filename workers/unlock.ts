@@ -10,6 +10,7 @@ import { loadCurve } from '../src/curve/load.ts';
 import { inspectAutounlock } from '../src/keystore/autounlock.ts';
 import { change } from '../src/keystore/change.ts';
 import { create } from '../src/keystore/create.ts';
+import { KeystoreFiles } from '../src/keystore/files.ts';
 import { planChange, planCreate, planUnlock } from '../src/keystore/plan.ts';
 import { prepare } from '../src/keystore/prepare.ts';
 import type { CreatePlan, PoolTask, UnlockPlan } from '../src/keystore/protocol.ts';
@@ -34,6 +35,9 @@ function carryOut(task: PoolTask): Promise<unknown> {
   switch (task.op) {
     case 'prepare':
       return prepare(task.keystore);
+    case 'remove':
+      new KeystoreFiles(task.keystore).removeKey(task.pubkey);
+      return Promise.resolve({ ok: true, value: null });
     case 'inspect':
       return Promise.resolve(inspectAutounlock(task.sources));
     case 'plan':

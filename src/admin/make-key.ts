@@ -20,7 +20,8 @@ export async function makeKey(
   pairing?: Pairing,
 ): Promise<CreateResult> {
   const port = handOn(message);
-  const wanted = pairing === undefined ? { name, port } : { name, port, pairing };
+  const imports = message.imported !== undefined;
+  const wanted = pairing === undefined ? { name, port, imports } : { name, port, imports, pairing };
   const made = await desk.main.ask('createKey', wanted, { timeoutMs: CREATE_MS, transfer: [port] });
   if (!made.ok) return made;
   // A lock that came in while the key was being made holds for it too.

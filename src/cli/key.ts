@@ -2,13 +2,25 @@ import { Command } from 'commander';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
 import { secretJson } from '../admin/secret-json.ts';
+import { changePassphraseCommand } from './key-change-passphrase.ts';
+import { exportCommand } from './key-export.ts';
+import { purgeCommand } from './key-purge.ts';
 import { cell, show, table } from './output.ts';
+import { progress } from './progress.ts';
 import { EXIT, Refusal } from './refusal.ts';
-import { type Call, checkAccess, DERIVATION_MS, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import {
+  type Call,
+  checkAccess,
+  DERIVATION_MS,
+  type RemoteOptions,
+  remoteCommand,
+  SWEEP_MS,
+  withDaemon,
+} from './remote.ts';
 import { readSecretText } from './secret-text.ts';
 
-/** One derivation for each passphrase of the fleet, ms. */
-const SWEEP_MS = 600_000;
+/** Between two looks at how far a sweep has come, ms. */
+const LOOK_MS = 500;
 const PASSPHRASE_FILE = '--passphrase-file <file>';
 const PASSPHRASE_HELP = 'read the passphrase from a file (- is standard input); else it is asked for';
 
@@ -47,6 +59,9 @@ export function keyCommand(): Command {
       .argument('<name>')
       .action(remove),
   );
+  key.addCommand(purgeCommand());
+  key.addCommand(changePassphraseCommand());
+  key.addCommand(exportCommand());
   return key;
 }
 
@@ -148,9 +163,23 @@ async function unlockEach(call: Call, names: string[], passphrase: Secret): Prom
 
 async function sweep(call: Call, passphrase: Secret): Promise<Unlocked> {
   const options = secretJson({}, { passphrase });
+  const keys = async () => (JSON.parse(await call('get_status')) as { keys: { total: number; unlocked: number } }).keys;
+  const shown = progress('unlocking', (await keys()).total);
+  const look = setInterval(
+    () =>
+      void keys().then(
+        ({ unlocked }) => shown.update(unlocked),
+        () => {},
+      ),
+    LOOK_MS,
+  );
   try {
-    return JSON.parse(await call('unlock_keys', [options], SWEEP_MS)) as Unlocked;
+    const swept = JSON.parse(await call('unlock_keys', [options], SWEEP_MS)) as Unlocked;
+    shown.update(swept.success);
+    shown.end(`${swept.success} of ${swept.total} unlocked`);
+    return swept;
   } finally {
+    clearInterval(look);
     wipe(options);
   }
 }

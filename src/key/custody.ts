@@ -1,7 +1,14 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Link } from '../actor/link.ts';
 import type { UnlockPool } from '../keystore/pool.ts';
-import type { CreateResult, MainToVault, PassphraseSource, UnlockResult, VaultToMain } from '../keystore/protocol.ts';
+import type {
+  ChangeResult,
+  CreateResult,
+  MainToVault,
+  PassphraseSource,
+  UnlockResult,
+  VaultToMain,
+} from '../keystore/protocol.ts';
 import type { MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
 import type { Keys } from './keys.ts';
 
@@ -33,6 +40,14 @@ export interface KeyGroup {
   source: Source;
 }
 
+/** What a new key is to be besides its name. */
+export interface Wanted {
+  /** To be committed with its row. */
+  pairing?: Pairing;
+  /** The source brings the private key too. */
+  imports?: boolean;
+}
+
 /** Groups that are opened at once. */
 const LANES = 4;
 
@@ -41,6 +56,8 @@ export class Custody {
   readonly #options: CustodyOptions;
   /** For each opening in work: the keys that were locked or deleted since it began. */
   readonly #opening = new Set<Set<string>>();
+
+  #importing: Promise<void> = Promise.resolve();
 
   constructor(options: CustodyOptions) {
     this.#options = options;
@@ -61,12 +78,18 @@ export class Custody {
     return this.#options.resubscribe();
   }
 
-  /**
-   * Answers when a client could connect: file durable, Key row committed, subscription live.
-   *
-   * @param pairing what is to be committed with the row
-   */
-  async create(name: string, source: Source, pairing?: Pairing): Promise<CreateResult> {
+  /** Answers when a client could connect: file durable, Key row committed, subscription live. */
+  async create(name: string, source: Source, { pairing, imports = false }: Wanted = {}): Promise<CreateResult> {
+    if (!imports) return this.#create(name, source, pairing);
+    // Two imports of one key under two names must not see each other's file before there is a row: one at a time.
+    const before = this.#importing;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#importing = promise;
+    await before;
+    return this.#create(name, source, pairing).finally(resolve);
+  }
+
+  async #create(name: string, source: Source, pairing?: Pairing): Promise<CreateResult> {
     const { pool, keystore, logN, keys } = this.#options;
     try {
       const rows = await this.#options.policy().ask('keys', null);
@@ -103,7 +126,7 @@ export class Custody {
         else locked.push({ name, pubkey: key.pubkey });
       }
       if (locked.length === 0) return result;
-      const [opened] = await this.open([{ keys: locked, source }]);
+      const [opened] = await this.open([{ keys: locked, source }], true);
       await this.#options.resubscribe();
       return {
         ...opened!,
@@ -116,18 +139,21 @@ export class Custody {
   }
 
   /**
-   * Has keys opened, each group with the passphrase of its source, and then lets all of them take requests at once. The
-   * subscriptions are the caller's to renew.
+   * Has keys opened, each group with the passphrase of its source, and lets them take requests: all at once in the end,
+   * or as they come. The subscriptions are the caller's to renew.
    */
-  async open(groups: readonly KeyGroup[]): Promise<UnlockResult[]> {
+  async open(groups: readonly KeyGroup[], asTheyCome = false): Promise<UnlockResult[]> {
     const overtaken = new Set<string>();
     this.#opening.add(overtaken);
+    const onPart = (pubkeys: readonly string[]) => {
+      for (const pubkey of pubkeys) if (!overtaken.has(pubkey)) this.#options.keys.get(pubkey)?.unlock();
+    };
     try {
       const results: UnlockResult[] = [];
       const left = [...groups.entries()];
       const lane = async () => {
         for (let next = left.shift(); next !== undefined; next = left.shift()) {
-          results[next[0]] = await this.#openGroup(next[1]);
+          results[next[0]] = await this.#openGroup(next[1], asTheyCome ? onPart : undefined);
         }
       };
       await Promise.all(Array.from({ length: LANES }, lane));
@@ -160,6 +186,29 @@ export class Custody {
     return { ok: true, value: unlocked };
   }
 
+  /**
+   * Has keys sealed anew; nothing else changes, whether they are locked or not.
+   *
+   * @param name null: every key that the old passphrase opens
+   */
+  async change(name: string | null, source: Source): Promise<ChangeResult> {
+    const { pool, keystore, logN, keys } = this.#options;
+    try {
+      const key = name === null ? null : keys.named(name);
+      if (key === undefined) return { ok: false, refusal: `no key named ${name}` };
+      return await pool.change({ op: 'change', keystore, logN, pubkey: key?.pubkey ?? null, source });
+    } finally {
+      closeSource(source);
+    }
+  }
+
+  /** Removes the file of a key that was deleted. */
+  async purge(pubkey: string): Promise<Outcome<null>> {
+    const { pool, keystore, keys } = this.#options;
+    if (keys.get(pubkey) !== undefined) return { ok: false, refusal: 'the key is in use: delete it first' };
+    return pool.remove(keystore, pubkey);
+  }
+
   /** A port on which what opens a key waits, for its own thread. */
   async release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'> {
     try {
@@ -169,13 +218,13 @@ export class Custody {
     }
   }
 
-  async #openGroup({ keys, source }: KeyGroup): Promise<UnlockResult> {
+  async #openGroup({ keys, source }: KeyGroup, onPart?: (pubkeys: readonly string[]) => void): Promise<UnlockResult> {
     const { pool, keystore } = this.#options;
     const vault = await this.#options
       .vault()
       .ask('intake', null)
       .catch(() => null);
-    if (vault !== null) return pool.unlock({ op: 'unlock', keystore, keys: [...keys], source, vault });
+    if (vault !== null) return pool.unlock({ op: 'unlock', keystore, keys: [...keys], source, vault }, onPart);
     closeSource(source);
     const refusal = 'the vault did not answer: try again';
     return { unlocked: [], failed: keys.map((key) => ({ ...key, error: refusal })), refusal };

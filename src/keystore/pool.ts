@@ -1,6 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import type { Outcome } from '../policy/protocol.ts';
 import { derivationBytes } from './derivation-bytes.ts';
 import { Lock } from './lock.ts';
 import { Permits } from './permits.ts';
@@ -78,6 +79,11 @@ export class UnlockPool {
     return this.#run<PrepareResult>({ op: 'prepare', keystore }, 0, []);
   }
 
+  /** Removes a key's file. */
+  async remove(keystore: string, pubkey: string): Promise<Outcome<null>> {
+    return this.#run<Outcome<null>>({ op: 'remove', keystore, pubkey }, 0, []);
+  }
+
   /** What autounlock is to work with; once at start. */
   async inspect(sources: AutounlockSources): Promise<AutounlockInspection> {
     return this.#run<AutounlockInspection>({ op: 'inspect', sources }, 0, []);
@@ -117,8 +123,8 @@ export class UnlockPool {
     });
   }
 
-  /** Answers when the vault holds what opens each key, or it is known why not. */
-  async unlock(task: UnlockKeysTask): Promise<UnlockResult> {
+  /** Answers when the vault holds what opens each key, or it is known why not. `onPart` hears of those it holds already. */
+  async unlock(task: UnlockKeysTask, onPart?: (pubkeys: readonly string[]) => void): Promise<UnlockResult> {
     const { keystore, keys, source, vault } = task;
     const failed = (refusal: string) => ({
       unlocked: [],
@@ -141,6 +147,7 @@ export class UnlockPool {
           const done = await this.#run<UnlockResult>(todo, maxLogN, [passphrase, vault]);
           if ('ok' in done) result.failed.push(...keys.map((key) => ({ ...key, error: done.refusal })));
           else {
+            onPart?.(done.unlocked);
             result.unlocked.push(...done.unlocked);
             result.failed.push(...done.failed);
           }

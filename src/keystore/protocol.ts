@@ -139,6 +139,8 @@ type KeyRef = { name: string; pubkey: string };
 export type PoolTask =
   /** Once at start: folder and modes, temporary files that a crash left behind. */
   | { op: 'prepare'; keystore: string }
+  /** The file of a key that nobody has any more. */
+  | { op: 'remove'; keystore: string; pubkey: string }
   /** Once at start: what autounlock is to work with. */
   | { op: 'inspect'; sources: AutounlockSources }
   | { op: 'plan'; for: 'create'; keystore: string; logN: number; source: PassphraseSource; timeoutMs: number }
