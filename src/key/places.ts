@@ -1,11 +1,14 @@
 /** What can give its thread up. */
 export interface Occupant {
-  readonly state: string;
+  /** Whether a thread holds it. */
+  readonly isActive: boolean;
+  /** Whether nothing is in work there. */
+  readonly isIdle: boolean;
   /** Monotonic ms of its last event. */
   readonly lastUsed: number;
   /** Monotonic ms since when it has its thread. */
   readonly activeSince: number;
-  /** Ends its thread if nothing is in work there. */
+  /** Ends its thread if it is idle. */
   passivate(): Promise<boolean>;
   /** Starts nothing more, and ends its thread when what is in work there is done. */
   yield(): void;
@@ -54,12 +57,13 @@ export class Places {
   /** To be called when a key has become idle. */
   makeRoom(): void {
     if (this.#waiting.length <= this.#leaving) return;
-    for (const key of this.#active().sort((a, b) => a.lastUsed - b.lastUsed)) {
+    const idle = this.#active().filter((key) => key.isIdle);
+    for (const key of idle.sort((a, b) => a.lastUsed - b.lastUsed)) {
       if (this.#waiting.length <= this.#leaving) return;
       this.#leaving++;
-      void key.passivate().then((isGone) => {
+      void key.passivate().then(() => {
         this.#leaving--;
-        if (isGone) this.makeRoom();
+        this.makeRoom();
       });
     }
     this.#patience ??= setTimeout(() => this.#insist(), PATIENCE_MS).unref();
@@ -79,6 +83,6 @@ export class Places {
   }
 
   #active(): Occupant[] {
-    return [...this.#occupants()].filter((key) => key.state === 'active');
+    return [...this.#occupants()].filter((key) => key.isActive);
   }
 }

@@ -70,6 +70,15 @@ export class VirtualKey {
     return this.state !== 'locked';
   }
 
+  get isActive(): boolean {
+    return this.state === 'active';
+  }
+
+  /** Whether no thread has an event of it in hand. */
+  get isIdle(): boolean {
+    return !this.#inFlight.values().some((entry) => entry.isSent);
+  }
+
   get queued(): number {
     return this.#inFlight.size;
   }
@@ -115,7 +124,7 @@ export class VirtualKey {
 
   /** Ends its thread if nothing is in work there; the vault can open it again. */
   async passivate(): Promise<boolean> {
-    if (this.state !== 'active' || this.#inFlight.values().some((entry) => entry.isSent)) return false;
+    if (!this.isActive || !this.isIdle) return false;
     this.state = 'inactive';
     const thread = this.#thread;
     this.#thread = null;

@@ -208,22 +208,4 @@ test('more keys than threads: all are answered, also at once, and no thread is l
   assert.ok(keys.active <= MAX_ACTIVE, `${keys.active} active`);
 });
 
-test('a key that is always busy does not keep the others from its thread', async () => {
-  const clients: RpcClient[] = [];
-  for (let i = 0; i <= MAX_ACTIVE; i++) clients.push((await paired(`many ${i}`)).client);
-  let going = true;
-  const busy = clients.slice(1).map(async (client) => {
-    const lane = async () => {
-      while (going) await client.result('sign_event', [template()]);
-    };
-    await Promise.all([lane(), lane()]);
-  });
-  for (let i = 0; i < 3; i++) {
-    const { error } = await clients[0]!.call('sign_event', [template()], { timeoutMs: 25_000 });
-    assert.is(error, undefined);
-  }
-  going = false;
-  await Promise.all(busy);
-});
-
 test.run();
