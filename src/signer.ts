@@ -3,7 +3,7 @@ import type { Clock } from './actor/clock.ts';
 import type { Link } from './actor/link.ts';
 import { Supervised } from './actor/supervised.ts';
 import { startThread } from './actor/thread.ts';
-import { AdminGate } from './admin/gate.ts';
+import { AdminGate, gateHandlers } from './admin/gate.ts';
 import type { AdminOpened, AdminToMain, DaemonStatus, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import type { Config } from './config.ts';
 import { healthReasons } from './health-reasons.ts';
@@ -46,6 +46,8 @@ export interface SignerOptions {
 }
 
 const HUNG_CHECK_MS = 1_000;
+/** A database that is adopted is copied first, however large it is. */
+const OPEN_MS = 3_600_000;
 
 /**
  * The actors of one daemon and the links between them. The main thread runs this: it moves ciphertext, names, public
@@ -104,7 +106,7 @@ export class Signer {
     await this.#policy.start();
     await this.#vault.start();
     this.#makeKeys(autounlock);
-    for (const { name, pubkey } of await this.#custody.known()) this.#keys.add(name, pubkey);
+    await this.#custody.begin();
     await this.#autounlock.prepare();
     await this.#makeRelays();
     this.#introduceAdminToPolicy();
@@ -191,11 +193,10 @@ export class Signer {
       clock: this.#options.clock,
       start: () => startThread(workerFile('admin'), { name: 'admin' }),
       handlers: {
-        publish: ({ event }) => this.#adminGate.publish(event),
-        verdict: ({ seq, ok }) => this.#adminGate.verdict(seq, ok),
+        ...gateHandlers(() => this.#adminGate),
         createKey: ({ name, port, ...wanted }) => this.#custody.create(name, { port }, wanted),
         changePassphrase: ({ name, port }) => this.#custody.change(name, { port }),
-        purgeKey: ({ pubkey }) => this.#custody.purge(pubkey),
+        purgeKey: ({ name, pubkey }) => this.#custody.purge(name, pubkey),
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
         lockKeys: ({ names, deleted, every }) => {
           const all = every === true ? [...this.#keys.all()].map((key) => key.name) : names;
@@ -231,7 +232,7 @@ export class Signer {
         log: this.#options.log,
       },
       up: async (link) => {
-        const opened = await link.ask('open', this.#openOptions(), { timeoutMs: 60_000 });
+        const opened = await link.ask('open', this.#openOptions(), { timeoutMs: OPEN_MS });
         if (!opened.ok) throw new StartRefusal(opened.refusal, 1);
         this.#schemaVersion = opened.schemaVersion;
         if (this.#keys === undefined) return;
@@ -264,8 +265,9 @@ export class Signer {
 
   #openOptions() {
     const { allowEmptyDatabase, migrate } = this.#options;
-    const keys = this.#keysAtRest + this.#opened.config.keyNames.length;
-    return policyOptions(this.#config, this.#opened.daemonPubkey, keys, { allowEmptyDatabase, migrate });
+    const { daemonPubkey, config } = this.#opened;
+    const keys = { inKeystore: this.#keysAtRest, legacy: config.keyNames };
+    return policyOptions(this.#config, daemonPubkey, keys, { allowEmptyDatabase, migrate });
   }
 
   #introduceAdminToPolicy(): void {
@@ -275,8 +277,8 @@ export class Signer {
   }
 
   #tellAdmin(): void {
-    const { adminRelays, maxClockSkew, admins, limits } = this.#config;
-    const settings = { relays: this.advertised, maxClockSkew, admins, maxContent: limits.content };
+    const { adminRelays, maxClockSkew, admins, limits, approvalTimeout } = this.#config;
+    const settings = { relays: this.advertised, maxClockSkew, admins, maxContent: limits.content, approvalTimeout };
     const own = adminRelays.length > 0 ? adminRelays : this.advertised;
     this.#admin.link.tell('settings', { ...settings, adminRelays: [...own] });
   }
@@ -298,6 +300,7 @@ export class Signer {
         relays: () => this.advertised,
         clock: this.#clock,
         release: (pubkey) => this.#custody.release(pubkey),
+        attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
         publish: (pubkey, request, response) => {
           const { raw, id, createdAt } = response;
@@ -322,6 +325,9 @@ export class Signer {
       logN: keystore.logN,
       pool: this.#unlockers,
       keys: this.#keys,
+      blanks: this.#blanks,
+      file: { path: this.#options.configPath, config: this.#opened.config },
+      log,
       vault: () => this.#vault.link,
       policy: () => this.#policy.link,
       resubscribe: () => this.#resubscribe(),

@@ -5,6 +5,7 @@
 import { randomFillSync } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { recover } from '../prisma-compat/from-file.ts';
 import { newSecret } from '../src/actor/protocol.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { inspectAutounlock } from '../src/keystore/autounlock.ts';
@@ -25,6 +26,7 @@ export default async function run(task: PoolTask): Promise<unknown> {
     return await carryOut(task);
   } catch (error) {
     const refusal = describe(task, error);
+    if (task.op === 'recover') return { held: [], opened: [], failed: allFailed(task.keys, refusal).failed };
     return task.op === 'unlock' ? allFailed(task.keys, refusal) : { ok: false, refusal };
   } finally {
     for (const value of Object.values(task)) if (isPort(value)) value.close();
@@ -48,6 +50,8 @@ function carryOut(task: PoolTask): Promise<unknown> {
       return create(task, random, loadCurve);
     case 'unlock':
       return unlock(task);
+    case 'recover':
+      return recover(task, { random, loadCurve });
     default:
       return task satisfies never;
   }
@@ -60,7 +64,7 @@ function plan(task: Extract<PoolTask, { op: 'plan' }>): Promise<CreatePlan | Unl
     case 'change':
       return planChange(task);
     case 'unlock':
-      return planUnlock(task);
+      return planUnlock(task, { random, loadCurve });
     default:
       return task satisfies never;
   }
@@ -79,7 +83,8 @@ function isPort(value: unknown): value is MessagePort {
 
 function describe(task: PoolTask, error: unknown): string {
   const { name, code, syscall } = error as NodeJS.ErrnoException;
-  if (syscall === undefined) return `the unlocker failed (${code ?? name}) at ${task.op}: try again`;
+  if (syscall === undefined || task.op === 'recover')
+    return `the unlocker failed (${code ?? name}) at ${task.op}: try again`;
   const where = 'keystore' in task ? `the keystore ${task.keystore}` : 'what autounlock reads';
   return `${where} cannot be used (${code} at ${syscall}): see to its space, owner and mode`;
 }

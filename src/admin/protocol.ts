@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
 import type { ChangeResult, CreateResult, UnlockResult } from '../keystore/protocol.ts';
-import type { LogLine, Outcome, Pairing } from '../policy/protocol.ts';
+import type { GrantedMethod, LogLine, Outcome, Pairing } from '../policy/protocol.ts';
 
 /** nsecbunker.json without its secrets (no admin.key, no key material, no passphrase). */
 export type RedactedConfig = {
@@ -13,6 +13,8 @@ export type RedactedConfig = {
   /** As written: a path, `file:...` or `sqlite://...`; null when the file names none. */
   database: string | null;
   keyNames: string[];
+  /** Those of them that lie there unencrypted (nsecbunkerd's recoverable keys). */
+  plainKeyNames: string[];
   /** Our own options, as JSON text, checked by src/config.ts. */
   redoubt: string;
   warnings: string[];
@@ -38,7 +40,11 @@ export type MainToAdmin = MainProtocol<{
     maxClockSkew: number;
     admins: string[];
     maxContent: number;
+    /** ms that admins have to decide on a client's request */
+    approvalTimeout: number;
   }>;
+  /** A key actor's port (KeyToAdmin), known to be this key's and no other's. */
+  attachKey: Tell<{ keyName: string; port: MessagePort }>;
   /** An event addressed to the daemon's key. `lane`: strangers' events come in a narrow one. */
   event: Tell<{ seq: number; raw: string; arrived: number; lane: 'admin' | 'stranger' }>;
   /** A fresh signed event (JSON) from the daemon to itself, which a relay that serves us must bring back. */
@@ -77,6 +83,8 @@ export type AdminToMain = MainProtocol<{
   publish: Tell<{ event: string }>;
   /** Whether the event `seq` is what it claims: one for each `event`. */
   verdict: Tell<{ seq: number; ok: boolean }>;
+  /** A request came to nothing; metrics count it by reason. */
+  dropped: Tell<{ reason: string }>;
   /**
    * Creates a sealed key, its Key row and its subscription; answered when a client could connect. `port` carries
    * the passphrase (and an imported key: `imports`) to the unlocker. `pairing`: a token for it, or no key either.
@@ -85,7 +93,7 @@ export type AdminToMain = MainProtocol<{
   /** Seals one key anew under another passphrase, or (null) every key that the old one opens. */
   changePassphrase: Ask<{ name: string | null; port: MessagePort }, ChangeResult>;
   /** Removes the sealed file of a deleted key. */
-  purgeKey: Ask<{ pubkey: string }, Outcome<null>>;
+  purgeKey: Ask<{ name: string; pubkey: string }, Outcome<null>>;
   /** Unlocks keys; answered when their subscriptions are live. `file`: a passphrase file for the unlocker to read. */
   unlockKeys: Ask<{ names: string[]; source: { port: MessagePort } | { file: string } }, UnlockResult>;
   /**
@@ -98,3 +106,26 @@ export type AdminToMain = MainProtocol<{
   status: Ask<null, DaemonStatus>;
   log: Tell<LogLine>;
 }>;
+
+/** What a client asks for and no rule answers. Plaintext of a request: it goes from key actor to admin actor only. */
+export type ApprovalQuestion = {
+  client: string;
+  method: GrantedMethod | 'connect';
+  /** Of the event to be signed; null for other methods. */
+  kind: number | null;
+  /** What the admins are shown. */
+  param: string;
+  /** Who the client is said to be. */
+  description: string;
+  /** Nobody has bound this client. */
+  stranger: boolean;
+  /** Hash of all parameters: requests with the same are one question. */
+  subject: string;
+};
+
+/** `again`: the rules are to be asked again, with the pass if there is one. */
+export type ApprovalAnswer = { verdict: 'no' } | { verdict: 'again'; pass: string | null };
+
+/** A key actor, on a port of its own. */
+export type KeyToAdmin = { approve: Ask<ApprovalQuestion, ApprovalAnswer> };
+export type AdminToKey = Record<never, never>;

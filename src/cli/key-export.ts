@@ -1,22 +1,20 @@
 import { randomFillSync } from 'node:crypto';
 import { writeSync } from 'node:fs';
-import { totalmem } from 'node:os';
 import { Command, Option } from 'commander';
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
-import { readConfigFile } from '../admin/config-file.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
-import { readConfig } from '../config.ts';
 import { loadCurve } from '../curve/load.ts';
+import { pubkeyOf } from '../curve/pubkey-of.ts';
 import { checkHolds, deriveKek, deriveUnsealingKey } from '../keystore/derive.ts';
 import { type ExportForm, exportKey } from '../keystore/export.ts';
 import { KeystoreFiles } from '../keystore/files.ts';
 import type { SealedKey } from '../keystore/protocol.ts';
 import { openSealed } from '../keystore/seal.ts';
 import { whyClosed } from '../keystore/unlock.ts';
-import { bytesToHex } from '../nip46/hex.ts';
 import { type AccessOptions, whichInstallation } from './admin-access.ts';
+import { offlineInstallation } from './offline-installation.ts';
 import { cell } from './output.ts';
-import { EXIT, Refusal } from './refusal.ts';
+import { Refusal } from './refusal.ts';
 import { readSecretText } from './secret-text.ts';
 
 interface ExportOptions extends AccessOptions {
@@ -43,7 +41,8 @@ export function exportCommand(): Command {
 }
 
 async function exportNamed(name: string, options: ExportOptions): Promise<void> {
-  const { keystore, logN } = keystoreOf(options);
+  const { config } = await offlineInstallation(whichInstallation(options, process.env, process.cwd()));
+  const { dir: keystore, logN } = config.keystore;
   const files = new KeystoreFiles(keystore);
   const sealed = find(files, name);
   const privateKey = await open(files, sealed, options);
@@ -57,17 +56,6 @@ async function exportNamed(name: string, options: ExportOptions): Promise<void> 
   } finally {
     wipe(privateKey);
   }
-}
-
-function keystoreOf(options: ExportOptions): { keystore: string; logN: number } {
-  const { configPath, data } = whichInstallation(options, process.env, process.cwd());
-  const file = readConfigFile(configPath);
-  if (!file.ok) throw new Refusal(file.refusal, EXIT.configuration);
-  wipe(file.adminKey);
-  const sources = { file: file.config, env: process.env, flags: {}, data, cwd: process.cwd(), memory: totalmem() };
-  const read = readConfig(sources);
-  if (!read.ok) throw new Refusal(read.refusal, EXIT.configuration);
-  return { keystore: read.config.keystore.dir, logN: read.config.keystore.logN };
 }
 
 /** By its public key, or by its name: attempts that were cut short may have left a second file with the same name. */
@@ -101,10 +89,7 @@ async function open(files: KeystoreFiles, sealed: SealedKey, options: ExportOpti
     const closed = whyClosed(unsealing, checkHolds(kek, slot));
     if (closed !== null) throw new Refusal(closed);
     const privateKey = openSealed(unsealing);
-    const key = (await loadCurve()).openKey(privateKey);
-    const isOwn = bytesToHex(key.publicKey) === sealed.pubkey;
-    key.wipe();
-    if (isOwn) return privateKey;
+    if (pubkeyOf(await loadCurve(), privateKey) === sealed.pubkey) return privateKey;
     wipe(privateKey);
     throw new Refusal('key file is damaged: put it back from a backup');
   } finally {

@@ -1,31 +1,37 @@
 import { SingleBar } from 'cli-progress';
 import { say } from './output.ts';
 
-/** Between two plain lines, ms. */
-const LINE_MS = 5_000;
+/** Long work as it goes on: a bar on a terminal, a line for each tenth elsewhere; on standard error. */
+export class Progress {
+  readonly #what: string;
+  readonly #isTerminal: boolean;
+  #bar: SingleBar | undefined;
+  #tenth = 0;
 
-export interface Progress {
-  update(done: number): void;
-  /** Says how it ended, and how long it took. */
-  end(text: string): void;
-}
+  constructor(what: string, stream: { isTTY?: boolean } = process.stderr) {
+    this.#what = what;
+    this.#isTerminal = stream.isTTY === true;
+  }
 
-/** Progress of long work, on standard error: a bar on a terminal, a line now and then elsewhere. */
-export function progress(what: string, total: number, terminal = process.stderr.isTTY === true): Progress {
-  const started = performance.now();
-  const bar = terminal ? new SingleBar({ format: `${what} {bar} {value}/{total}`, stream: process.stderr }) : null;
-  bar?.start(total, 0);
-  let said = started;
-  return {
-    update(done) {
-      bar?.update(done);
-      if (bar !== null || performance.now() - said < LINE_MS) return;
-      said = performance.now();
-      say(`${what}: ${done} of ${total}`);
-    },
-    end(text) {
-      bar?.stop();
-      say(`${text} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
-    },
-  };
+  update(done: number, of: number): void {
+    if (this.#isTerminal) return this.#draw(done, of);
+    const tenth = of === 0 ? 10 : Math.floor((10 * done) / of);
+    if (tenth <= this.#tenth) return;
+    this.#tenth = tenth;
+    say(`${this.#what}: ${done} of ${of}`);
+  }
+
+  stop(): void {
+    this.#bar?.stop();
+    this.#bar = undefined;
+  }
+
+  #draw(done: number, of: number): void {
+    if (this.#bar === undefined) {
+      this.#bar = new SingleBar({ format: `${this.#what} {bar} {percentage} % | {value} of {total} | {eta} s left` });
+      this.#bar.start(of, done);
+    }
+    this.#bar.setTotal(of);
+    this.#bar.update(done);
+  }
 }

@@ -22,8 +22,8 @@ export class Autounlock {
   readonly #sources: AutounlockSources;
   readonly #from: Inspected['from'];
   readonly #own: Inspected['own'];
-  /** Why keys that should be unlocked are not, by pubkey. */
-  readonly #failed = new Map<string, { name: string; error: string }>();
+  /** Why keys that should be unlocked are not, by name. */
+  readonly #failed = new Map<string, string>();
   #sweeping: Promise<void> | null = null;
   #wanted = false;
   /** Names of keys that were locked on purpose. */
@@ -56,33 +56,29 @@ export class Autounlock {
 
   /** The vault has forgotten everything: keys that no thread holds are locked again, or unlocked again if this is on. */
   async vaultRestarted(): Promise<void> {
-    const { custody, log } = this.#options;
-    const idle = [...custody.keys.all()].filter((key) => key.state === 'inactive' || key.state === 'activating');
-    if (this.isOn) {
-      for (const key of idle) key.expect();
-      return this.#sweep();
-    }
-    await Promise.all(idle.map((key) => key.lock()));
-    if (idle.length === 0) return;
-    log({ level: 'warn', message: `the vault has forgotten ${idle.length} keys: they are locked again`, fields: {} });
+    const { custody } = this.#options;
+    for (const key of custody.keys.all()) if (key.state === 'inactive' || key.state === 'activating') key.expect();
+    await custody.openPlain();
+    if (this.isOn) return this.#sweep();
+    const gone = [...custody.keys.all()].filter((key) => key.state === 'expected');
+    await Promise.all(gone.map((key) => key.giveUp()));
+    if (gone.length > 0) this.#log('warn', `the vault has forgotten ${gone.length} keys: they are locked again`);
+    // Also for keys that a request has found locked meanwhile.
     await custody.resubscribe();
   }
 
   /** Keys that were locked on purpose are not missed. */
   locked(names: readonly string[]): void {
-    for (const name of names) {
-      const key = this.#options.custody.keys.named(name);
-      if (key !== undefined) this.#failed.delete(key.pubkey);
-    }
+    for (const name of names) this.#failed.delete(name);
   }
 
   /** Why the daemon is not well: keys that should be unlocked and are not. */
   reasons(): string[] {
     if (this.#sweeping !== null) return ['autounlock is under way'];
     if (this.#fault !== null) return [this.#fault];
-    const missing = [...this.#failed].filter(([pubkey]) => this.#options.custody.keys.get(pubkey)?.unlocked === false);
+    const missing = [...this.#failed].filter(([name]) => this.#options.custody.keys.named(name)?.unlocked !== true);
     if (missing.length === 0) return [];
-    const named = missing.slice(0, NAMED).map(([, { name, error }]) => `${name} (${error})`);
+    const named = missing.slice(0, NAMED).map(([name, error]) => `${name} (${error})`);
     const more = missing.length > NAMED ? `, and ${missing.length - NAMED} more` : '';
     return [`autounlock is incomplete: ${named.join(', ')}${more}`];
   }
@@ -120,13 +116,14 @@ export class Autounlock {
   async #expect(): Promise<KnownKey[]> {
     const { custody } = this.#options;
     const { keys } = custody;
-    const known = (await custody.known()).filter(({ pubkey }) => {
-      const key = keys.get(pubkey);
-      return key !== undefined && key.state !== 'quarantined';
+    // Of a key that nsecbunkerd left nobody may know the pubkey yet. What is inactive was opened a moment ago.
+    const known = (await custody.known()).filter(({ name, pubkey }) => {
+      const state = keys.named(name)?.state;
+      return state === undefined ? pubkey === '' : state !== 'quarantined' && state !== 'inactive';
     });
     const wanted = known.filter(({ lockedAt }) => lockedAt === null);
-    for (const { pubkey } of wanted) {
-      const key = keys.get(pubkey);
+    for (const { name } of wanted) {
+      const key = keys.named(name);
       if (key?.state === 'locked') key.expect();
     }
     this.#passedOver = known.filter(({ lockedAt }) => lockedAt !== null).map(({ name }) => name);
@@ -160,24 +157,25 @@ export class Autounlock {
   }
 
   #report(wanted: readonly KnownKey[], results: readonly UnlockResult[], ms: number): void {
-    const opened = new Set(results.flatMap((result) => result.unlocked));
-    const failed = new Map(results.flatMap((result) => result.failed).map((one) => [one.pubkey, one.error]));
+    const { keys } = this.#options.custody;
+    const opened = new Set(results.flatMap((result) => result.unlocked).map((pubkey) => keys.get(pubkey)?.name));
+    const failed = new Map(results.flatMap((result) => result.failed).map(({ name, error }) => [name, error]));
     this.#failed.clear();
-    for (const { name, pubkey } of wanted) {
-      if (opened.has(pubkey)) {
+    for (const { name } of wanted) {
+      if (opened.has(name)) {
         this.#log('info', `autounlock: unlocked ${name}`);
         continue;
       }
-      const key = this.#options.custody.keys.get(pubkey);
+      const error = failed.get(name) ?? NOT_GIVEN;
       // Deleted, locked on purpose or unlocked by an admin meanwhile: as it should be.
-      if (key === undefined || key.unlocked || key.state === 'locked') continue;
-      const error = failed.get(pubkey) ?? 'no passphrase is given for it';
-      this.#failed.set(pubkey, { name, error });
+      const state = keys.named(name)?.state;
+      if (state !== 'expected' && !(state === undefined && failed.has(name))) continue;
+      this.#failed.set(name, error);
       this.#log('error', `autounlock: ${name} failed: ${error}`);
     }
-    const others = [...this.#failed.values()].filter(({ error }) => OTHER_PASSPHRASE.has(error));
+    const others = [...this.#failed].filter(([, error]) => error === 'wrong passphrase' || error === NOT_GIVEN);
     if (others.length > 0) {
-      const names = others.map(({ name }) => name).join(', ');
+      const names = others.map(([name]) => name).join(', ');
       const what =
         'they have passphrases of their own: unlock them, or give these in REDOUBT_AUTOUNLOCK_PASSPHRASES_FILE';
       this.#log('warn', `autounlock: still locked: ${names} (${what})`);
@@ -196,4 +194,4 @@ export class Autounlock {
 
 /** Keys that health names. */
 const NAMED = 10;
-const OTHER_PASSPHRASE: ReadonlySet<string> = new Set(['wrong passphrase', 'no passphrase is given for it']);
+const NOT_GIVEN = 'no passphrase is given for it';

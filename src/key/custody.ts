@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import { type LegacyFile, LegacyKeys } from '../../prisma-compat/legacy-keys.ts';
 import type { Link } from '../actor/link.ts';
 import type { UnlockPool } from '../keystore/pool.ts';
 import type {
@@ -9,7 +10,8 @@ import type {
   UnlockResult,
   VaultToMain,
 } from '../keystore/protocol.ts';
-import type { MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
+import type { LogLine, MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
+import type { Blanks } from './blanks.ts';
 import type { Keys } from './keys.ts';
 
 export interface CustodyOptions {
@@ -17,6 +19,10 @@ export interface CustodyOptions {
   logN: number;
   pool: UnlockPool;
   keys: Keys;
+  blanks: Blanks;
+  /** nsecbunker.json, whose keys nsecbunkerd left there. */
+  file: LegacyFile;
+  log(line: LogLine): void;
   vault(): Link<MainToVault, VaultToMain>;
   policy(): Link<MainToPolicy, PolicyToMain>;
   /** Resolves when the relays deliver the requests of exactly the keys that are unlocked now. */
@@ -48,19 +54,33 @@ export interface Wanted {
   imports?: boolean;
 }
 
+const LEGACY = 'the key lies in nsecbunker.json: see to it with "redoubt key upgrade --remove-legacy" first';
+
 /** Groups that are opened at once. */
 const LANES = 4;
 
 /** Creating, unlocking and locking keys, as the main thread does it: it moves ports between workers that hold secrets. */
 export class Custody {
   readonly #options: CustodyOptions;
-  /** For each opening in work: the keys that were locked or deleted since it began. */
+  readonly #legacy: LegacyKeys;
+  /** For each opening in work: names of the keys that were locked or deleted since it began. */
   readonly #opening = new Set<Set<string>>();
-
   #importing: Promise<void> = Promise.resolve();
 
   constructor(options: CustodyOptions) {
     this.#options = options;
+    this.#legacy = new LegacyKeys(options);
+  }
+
+  /** At start: every key is known by its name, and what needs no passphrase is unlocked. */
+  async begin(): Promise<void> {
+    for (const { name, pubkey } of await this.known()) if (pubkey !== '') this.#options.keys.add(name, pubkey);
+    await this.#legacy.openPlain();
+  }
+
+  /** A vault that was restarted has forgotten what needs no passphrase too. The subscriptions are the caller's to renew. */
+  async openPlain(): Promise<void> {
+    await this.#legacy.openPlain();
   }
 
   get keys(): Keys {
@@ -121,7 +141,8 @@ export class Custody {
       const locked: KeyRef[] = [];
       for (const name of names) {
         const key = keys.named(name);
-        if (key === undefined) result.failed.push({ name, pubkey: '', error: `no key named ${name}` });
+        if (key === undefined && this.#legacy.has(name)) locked.push({ name, pubkey: '' });
+        else if (key === undefined) result.failed.push({ name, pubkey: '', error: `no key named ${name}` });
         else if (key.unlocked && key.state !== 'quarantined') result.unlocked.push(key.pubkey);
         else locked.push({ name, pubkey: key.pubkey });
       }
@@ -146,7 +167,9 @@ export class Custody {
     const overtaken = new Set<string>();
     this.#opening.add(overtaken);
     const onPart = (pubkeys: readonly string[]) => {
-      for (const pubkey of pubkeys) if (!overtaken.has(pubkey)) this.#options.keys.get(pubkey)?.unlock();
+      for (const key of pubkeys.map((pubkey) => this.#options.keys.get(pubkey))) {
+        if (key !== undefined && !overtaken.has(key.name)) key.unlock();
+      }
     };
     try {
       const results: UnlockResult[] = [];
@@ -170,12 +193,12 @@ export class Custody {
    */
   async lock(names: string[], deleted = false): Promise<Outcome<number>> {
     const { keys } = this.#options;
-    const unknown = names.find((name) => keys.named(name) === undefined);
+    const unknown = names.find((name) => keys.named(name) === undefined && !this.#legacy.has(name));
     if (unknown !== undefined && !deleted) return { ok: false, refusal: `no key named ${unknown}` };
     const found = names.map((name) => keys.named(name)).filter((key) => key !== undefined);
     const unlocked = found.filter((key) => key.unlocked).length;
     if (deleted) for (const key of found) keys.remove(key.pubkey);
-    for (const { pubkey } of found) for (const overtaken of this.#opening) overtaken.add(pubkey);
+    for (const name of names) for (const overtaken of this.#opening) overtaken.add(name);
     const listening = found.filter((key) => key.listens);
     await Promise.all(
       listening.map(async (key) => {
@@ -194,6 +217,7 @@ export class Custody {
   async change(name: string | null, source: Source): Promise<ChangeResult> {
     const { pool, keystore, logN, keys } = this.#options;
     try {
+      if (name !== null && this.#legacy.has(name)) return { ok: false, refusal: LEGACY };
       const key = name === null ? null : keys.named(name);
       if (key === undefined) return { ok: false, refusal: `no key named ${name}` };
       return await pool.change({ op: 'change', keystore, logN, pubkey: key?.pubkey ?? null, source });
@@ -203,8 +227,9 @@ export class Custody {
   }
 
   /** Removes the file of a key that was deleted. */
-  async purge(pubkey: string): Promise<Outcome<null>> {
+  async purge(name: string, pubkey: string): Promise<Outcome<null>> {
     const { pool, keystore, keys } = this.#options;
+    if (this.#legacy.has(name)) return { ok: false, refusal: LEGACY };
     if (keys.get(pubkey) !== undefined) return { ok: false, refusal: 'the key is in use: delete it first' };
     return pool.remove(keystore, pubkey);
   }
@@ -224,7 +249,14 @@ export class Custody {
       .vault()
       .ask('intake', null)
       .catch(() => null);
-    if (vault !== null) return pool.unlock({ op: 'unlock', keystore, keys: [...keys], source, vault }, onPart);
+    if (vault !== null) {
+      const task = { op: 'unlock' as const, keystore, keys: [...keys], source, vault };
+      const file = this.#legacy.fileOf(keys);
+      const { fromFile, ...opened } = await pool.unlock(file === null ? task : { ...task, legacy: file }, onPart);
+      if (fromFile === undefined) return opened;
+      const { unlocked, failed } = await this.#legacy.settle(fromFile);
+      return { ...opened, unlocked: [...opened.unlocked, ...unlocked], failed: [...opened.failed, ...failed] };
+    }
     closeSource(source);
     const refusal = 'the vault did not answer: try again';
     return { unlocked: [], failed: keys.map((key) => ({ ...key, error: refusal })), refusal };
@@ -234,7 +266,7 @@ export class Custody {
   async #take(result: UnlockResult, overtaken: ReadonlySet<string>): Promise<void> {
     for (const pubkey of result.unlocked.splice(0)) {
       const key = this.#options.keys.get(pubkey);
-      if (key !== undefined && !overtaken.has(pubkey)) {
+      if (key !== undefined && !overtaken.has(key.name)) {
         key.unlock();
         result.unlocked.push(pubkey);
         continue;

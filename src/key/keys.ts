@@ -189,7 +189,14 @@ export class Keys {
     await this.#places.take();
     const thread = await this.#options.blanks.take();
     if (thread === null) this.#places.free();
-    else void thread.gone.then(() => this.#places.free());
+    else {
+      let hasPlace = true;
+      thread.leavePlace = () => {
+        if (hasPlace) this.#places.free();
+        hasPlace = false;
+      };
+      void thread.gone.then(thread.leavePlace);
+    }
     return thread;
   }
 }

@@ -19,6 +19,7 @@ export interface Surroundings {
   /** A port on which the vault's `Unsealing` waits. */
   release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'>;
   attachPolicy(keyName: string, port: MessagePort): void;
+  attachAdmins(keyName: string, port: MessagePort): void;
   publish(pubkey: string, request: Incoming, response: SignedEvent): void;
   verified(id: string): void;
   finished(method: string, outcome: Outcome, ms: number): void;

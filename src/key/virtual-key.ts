@@ -1,5 +1,5 @@
-import { MessageChannel } from 'node:worker_threads';
-import type { Body } from '../actor/protocol.ts';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { type Body, Transferred } from '../actor/protocol.ts';
 import { Restarts } from '../actor/restarts.ts';
 import type { Incoming } from '../relay/protocol.ts';
 import type { KeyToMain, Lane } from './protocol.ts';
@@ -20,6 +20,8 @@ interface InFlight {
   attempts: number;
   /** The thread of now has it. */
   isSent: boolean;
+  /** It waits for an admin, not for the key. */
+  pending: boolean;
 }
 
 /**
@@ -47,6 +49,8 @@ export class VirtualKey {
   readonly #around: Surroundings;
   readonly #restarts = new Restarts();
   readonly #inFlight = new Map<number, InFlight>();
+  /** How many of those in flight wait for an admin. */
+  #pending = 0;
   #thread: KeyThread | null = null;
   #nextSeq = 1;
   /** Counts locks: what was under way before one is over after it, even if the key was unlocked again meanwhile. */
@@ -54,6 +58,8 @@ export class VirtualKey {
   #onIdle: (() => void)[] = [];
   /** Others wait for its thread. */
   #yields = false;
+  /** It has given its place up, while admins decide, and keeps its thread. */
+  #isWaiting = false;
 
   constructor(name: string, pubkey: string, around: Surroundings) {
     this.name = name;
@@ -70,8 +76,9 @@ export class VirtualKey {
     return this.state !== 'locked';
   }
 
+  /** Whether its thread takes one of the places: not when all that it does is wait for an admin. */
   get isActive(): boolean {
-    return this.state === 'active';
+    return this.state === 'active' && !this.#isWaiting;
   }
 
   /** Whether no thread has an event of it in hand. */
@@ -80,7 +87,7 @@ export class VirtualKey {
   }
 
   get queued(): number {
-    return this.#inFlight.size;
+    return this.#inFlight.size - this.#pending;
   }
 
   /** The vault holds its unsealing key now. */
@@ -124,7 +131,7 @@ export class VirtualKey {
 
   /** Ends its thread if nothing is in work there; the vault can open it again. */
   async passivate(): Promise<boolean> {
-    if (!this.isActive || !this.isIdle) return false;
+    if (this.state !== 'active' || !this.isIdle) return false;
     this.state = 'inactive';
     const thread = this.#thread;
     this.#thread = null;
@@ -154,7 +161,7 @@ export class VirtualKey {
     }
     const seq = this.#nextSeq++;
     this.lastUsed = incoming.arrived;
-    const entry: InFlight = { incoming, lane, attempts: 0, isSent: false };
+    const entry: InFlight = { incoming, lane, attempts: 0, isSent: false, pending: false };
     this.#inFlight.set(seq, entry);
     if (this.state === 'active') {
       if (!this.#yields) this.#send(seq, entry);
@@ -186,11 +193,13 @@ export class VirtualKey {
   #lane(client: string, wanted: 'normal' | 'stranger'): Lane | null {
     const { keyQueue } = this.#around;
     const share = Math.max(1, keyQueue * SHARE);
-    const count = (holds: (entry: InFlight) => boolean) =>
-      this.#inFlight.values().filter(holds).take(share).toArray().length;
+    const count = (holds: (entry: InFlight) => boolean) => {
+      const held = this.#inFlight.values().filter((entry) => !entry.pending && holds(entry));
+      return held.take(share).toArray().length;
+    };
     if (wanted === 'stranger') return count((entry) => entry.lane === 'stranger') < share ? 'stranger' : null;
-    if (this.#inFlight.size < keyQueue) return 'normal';
-    if (this.#inFlight.size < 2 * keyQueue && count((entry) => entry.incoming.head.pubkey === client) < share) {
+    if (this.queued < keyQueue) return 'normal';
+    if (this.queued < 2 * keyQueue && count((entry) => entry.incoming.head.pubkey === client) < share) {
       return 'normal';
     }
     return count((entry) => entry.lane === 'overflow') < share ? 'overflow' : null;
@@ -225,6 +234,8 @@ export class VirtualKey {
     thread.own({
       verified: (seq, id) => this.#verified(seq, id),
       done: (done) => this.#done(done),
+      pending: (seq) => this.#wait(seq),
+      admins: () => this.#adminPort(),
       crashed: (reason) => {
         crashed = true;
         if (this.#thread !== thread) return;
@@ -250,6 +261,7 @@ export class VirtualKey {
     }
     this.state = 'active';
     this.#yields = false;
+    this.#isWaiting = false;
     this.activeSince = this.#around.clock.mono();
     for (const [seq, entry] of this.#inFlight) this.#send(seq, entry);
     this.#settle();
@@ -260,16 +272,34 @@ export class VirtualKey {
     return this.state !== 'activating' || locks !== this.#locks;
   }
 
-  #policyPort(): import('node:worker_threads').MessagePort {
+  #policyPort(): MessagePort {
     const { port1, port2 } = new MessageChannel();
     this.#around.attachPolicy(this.name, port1);
     return port2;
+  }
+
+  #adminPort(): Transferred<MessagePort> {
+    const { port1, port2 } = new MessageChannel();
+    this.#around.attachAdmins(this.name, port1);
+    return new Transferred(port2, [port2]);
+  }
+
+  #wait(seq: number): void {
+    const entry = this.#inFlight.get(seq);
+    if (entry === undefined || entry.pending) return;
+    entry.pending = true;
+    this.#pending++;
+    this.#leavePlace();
   }
 
   #send(seq: number, entry: InFlight): void {
     const { raw, arrived } = entry.incoming;
     entry.attempts++;
     entry.isSent = true;
+    if (entry.pending) {
+      entry.pending = false;
+      this.#pending--;
+    }
     this.#thread?.link.tell('event', { seq, raw, arrived, lane: entry.lane, again: entry.attempts > 1 });
   }
 
@@ -281,7 +311,7 @@ export class VirtualKey {
   #done({ seq, method, outcome, response }: Body<KeyToMain, 'done'>): void {
     const entry = this.#inFlight.get(seq);
     if (entry === undefined) return;
-    this.#inFlight.delete(seq);
+    this.#remove(seq, entry);
     const { incoming } = entry;
     if (response === null) incoming.verdict?.(false, verdictText(outcome));
     else this.#around.publish(this.pubkey, incoming, response);
@@ -293,7 +323,7 @@ export class VirtualKey {
     for (const [seq, entry] of this.#inFlight) {
       entry.isSent = false;
       if (entry.attempts < MAX_ATTEMPTS) continue;
-      this.#inFlight.delete(seq);
+      this.#remove(seq, entry);
       entry.incoming.verdict?.(false, 'error: the signer failed on this event');
     }
     const delay = this.#restarts.next(this.#around.clock.mono());
@@ -322,11 +352,28 @@ export class VirtualKey {
   #dropAll(verdict: string): void {
     for (const entry of this.#inFlight.values()) entry.incoming.verdict?.(false, verdict);
     this.#inFlight.clear();
+    this.#pending = 0;
     this.#settle();
   }
 
+  #remove(seq: number, entry: InFlight): void {
+    this.#inFlight.delete(seq);
+    if (entry.pending) this.#pending--;
+  }
+
+  /** Admins may take minutes: nobody waits for its place meanwhile. */
+  #leavePlace(): void {
+    if (this.#pending === 0 || this.#inFlight.values().some((entry) => entry.isSent && !entry.pending)) return;
+    this.#isWaiting = true;
+    this.#thread?.leavePlace();
+    if (!this.#yields) return;
+    this.#yields = false;
+    for (const [seq, entry] of this.#inFlight) if (!entry.isSent) this.#send(seq, entry);
+  }
+
   #settle(): void {
-    if (this.#yields) void this.passivate();
+    if (this.#yields) this.#leavePlace();
+    if (this.#yields || this.#isWaiting) void this.passivate();
     if (this.#inFlight.size > 0) return;
     this.#around.rested();
     for (const resolve of this.#onIdle.splice(0)) resolve();

@@ -1,6 +1,7 @@
 import { Link } from '../actor/link.ts';
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import type { Curve } from '../curve/curve.ts';
+import { pubkeyOf } from '../curve/pubkey-of.ts';
 import type { Random } from '../curve/random.ts';
 import { deriveUnsealingKey } from './derive.ts';
 import { KeystoreFiles } from './files.ts';
@@ -89,19 +90,6 @@ function generate(curve: Curve, random: Random): { ok: true; privateKey: Secret;
     wipe(bytes);
     const pubkey = pubkeyOf(curve, privateKey);
     if (pubkey !== null) return { ok: true, privateKey, pubkey };
-  }
-}
-
-/** Null for bytes that are no private key. */
-function pubkeyOf(curve: Curve, privateKey: Secret): string | null {
-  try {
-    const key = curve.openKey(privateKey);
-    const pubkey = Buffer.from(key.publicKey).toString('hex');
-    key.wipe();
-    return pubkey;
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
   }
 }
 

@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { MessagePort } from 'node:worker_threads';
+import { fromFile, type Tools } from '../../prisma-compat/from-file.ts';
+import type { FromFile } from '../../prisma-compat/protocol.ts';
 import { Link } from '../actor/link.ts';
 import type { Secret } from '../actor/protocol.ts';
 import { readEnvironment } from './autounlock.ts';
@@ -31,6 +33,7 @@ const MAX_TRIES = 4;
 const MAX_OLD = 8;
 /** Key files that are looked at to see which slots are used most. */
 const SAMPLE = 1000;
+const NO_SUCH_KEY = 'no such key in the keystore';
 /** Parts that one unlock is cut into at most; each has ports of its own. */
 const MAX_PARTS = 64;
 
@@ -91,13 +94,10 @@ export async function planChange({
 }
 
 /** Sorts keys into parts by slot: a part is derived in one thread, slot after slot. */
-export async function planUnlock({
-  keystore,
-  keys,
-  source,
-  timeoutMs,
-  vault,
-}: UnlockTask): Promise<UnlockPlan | Refused> {
+export async function planUnlock(
+  { keystore, keys, source, timeoutMs, vault, legacy }: UnlockTask,
+  tools: Tools,
+): Promise<UnlockPlan | Refused> {
   const link = new Link<UnlockerToVault, Record<never, never>>(vault, {});
   const taken = await takePassphrase(source, timeoutMs);
   if (!taken.ok) return taken;
@@ -108,7 +108,10 @@ export async function planUnlock({
     const found = files.slots();
     if (!found.ok) return found;
 
-    const { bySlot, failed } = sortBySlot(files, found.slots, keys);
+    const { bySlot, absent, failed } = sortBySlot(files, found.slots, keys);
+    let older: FromFile | undefined;
+    if (legacy === undefined) failed.push(...absent);
+    else if (absent.length > 0) older = await fromFile(legacy, absent, message.passphrase, link, tools);
     const parts: UnlockPlan['parts'] = [];
     for (const group of inParts([...bySlot])) {
       const vaultPort = await link.ask('another', null).catch(() => null);
@@ -118,7 +121,7 @@ export async function planUnlock({
       const maxLogN = Math.max(...group.map(([slot]) => slot.logN));
       parts.push({ keys: group.flatMap(([, members]) => members), maxLogN, passphrase, vault: vaultPort });
     }
-    return { ok: true, parts, failed, warnings };
+    return { ok: true, parts, failed, warnings, ...(older === undefined ? {} : { fromFile: older }) };
   } finally {
     wipeMessage(message);
     link.close();
@@ -181,19 +184,20 @@ function sortBySlot(
   files: KeystoreFiles,
   slots: readonly Slot[],
   keys: KeyRefs,
-): { bySlot: Map<Slot, KeyRefs>; failed: UnlockPlan['failed'] } {
+): { bySlot: Map<Slot, KeyRefs>; absent: UnlockPlan['failed']; failed: UnlockPlan['failed'] } {
   const byId = new Map(slots.map((slot) => [slot.id, slot]));
   const bySlot = new Map<Slot, KeyRefs>();
+  const absent: UnlockPlan['failed'] = [];
   const failed: UnlockPlan['failed'] = [];
   for (const key of keys) {
     const file = files.key(key.pubkey);
     const slot = file.ok ? byId.get(file.sealed.slot) : undefined;
-    if (!file.ok) failed.push({ ...key, error: file.error });
+    if (!file.ok) (file.error === NO_SUCH_KEY ? absent : failed).push({ ...key, error: file.error });
     else if (slot === undefined) failed.push({ ...key, error: 'key file is damaged' });
     else if (bySlot.has(slot)) bySlot.get(slot)!.push(key);
     else bySlot.set(slot, [key]);
   }
-  return { bySlot, failed };
+  return { bySlot, absent, failed };
 }
 
 function inParts<T>(groups: T[]): T[][] {

@@ -1,6 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import type { FromFile, RecoverTask } from '../../prisma-compat/protocol.ts';
 import type { Outcome } from '../policy/protocol.ts';
 import { derivationBytes } from './derivation-bytes.ts';
 import { Lock } from './lock.ts';
@@ -125,7 +126,7 @@ export class UnlockPool {
 
   /** Answers when the vault holds what opens each key, or it is known why not. `onPart` hears of those it holds already. */
   async unlock(task: UnlockKeysTask, onPart?: (pubkeys: readonly string[]) => void): Promise<UnlockResult> {
-    const { keystore, keys, source, vault } = task;
+    const { keystore, keys, source, vault, legacy } = task;
     const failed = (refusal: string) => ({
       unlocked: [],
       failed: keys.map((key) => ({ ...key, error: refusal })),
@@ -133,11 +134,21 @@ export class UnlockPool {
     });
     return this.#admit<UnlockResult>([...portsOf(source), vault], failed, async () => {
       const timeoutMs = this.#passphraseMs;
-      const asked: PoolTask = { op: 'plan', for: 'unlock', keystore, keys, source, timeoutMs, vault };
+      const asked: PoolTask = {
+        op: 'plan',
+        for: 'unlock',
+        keystore,
+        keys,
+        source,
+        timeoutMs,
+        vault,
+        ...(legacy === undefined ? {} : { legacy }),
+      };
       const plan = await this.#run<UnlockPlan>(asked, 0, [...portsOf(source), vault]);
       if (!plan.ok) return failed(plan.refusal);
       const result: UnlockResult = { unlocked: [], failed: plan.failed };
       if (plan.warnings.length > 0) result.warnings = plan.warnings;
+      if (plan.fromFile !== undefined) result.fromFile = plan.fromFile;
       const parts = [...plan.parts];
       // At most one part a core waits for its turn: tasks that come later are not kept behind all of this one.
       const lane = async () => {
@@ -156,6 +167,13 @@ export class UnlockPool {
       await Promise.all(Array.from({ length: Math.min(this.#cores, parts.length) }, lane));
       return result;
     });
+  }
+
+  /** Answers when the vault holds the keys that lie in nsecbunker.json unencrypted. */
+  async recover(task: RecoverTask): Promise<FromFile> {
+    const done = await this.#run<FromFile>(task, 0, [task.vault]);
+    if (!('ok' in done)) return done;
+    return { held: [], opened: [], failed: task.keys.map((key) => ({ ...key, error: done.refusal })) };
   }
 
   /** Ends the threads; what they were at is refused. */

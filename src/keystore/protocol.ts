@@ -1,5 +1,6 @@
 /** Keys at rest and on their way into a key actor. docs/KEYSTORE.md */
 import type { MessagePort } from 'node:worker_threads';
+import type { FromFile, LegacyKey, RecoverTask } from '../../prisma-compat/protocol.ts';
 import type { Ask, MainProtocol, Secret, Tell } from '../actor/protocol.ts';
 import type { LogLine } from '../policy/protocol.ts';
 
@@ -21,7 +22,7 @@ export type Slot = { id: string; salt: string; logN: number; r: 8; p: 1; check: 
 
 /** What opens one key: sent from the vault to that key's actor, on a port between these two. */
 export interface Unsealing {
-  sealed: SealedKey;
+  sealed: SealedKey | LegacyKey;
   slot: Slot;
   unsealingKey: Secret;
 }
@@ -39,6 +40,8 @@ export type MainToVault = MainProtocol<{
   intake: Ask<null, MessagePort>;
   /** A port on which one `Unsealing` already waits; null when the key is locked. */
   release: Ask<{ pubkey: string }, MessagePort | null>;
+  /** A key whose pubkey is known by now; false when the vault does not hold it any more. */
+  rename: Ask<{ from: string; to: string }, boolean>;
   /** Overwrites and forgets: the key is locked. */
   forget: Ask<{ pubkey: string }, null>;
   /** Overwrites everything. */
@@ -106,6 +109,8 @@ export type UnlockTask =
       keys: { name: string; pubkey: string }[];
       source: PassphraseSource;
       vault: MessagePort;
+      /** nsecbunker.json, where keys are looked for that the keystore does not have. */
+      legacy?: string;
     }
   /** `pubkey`: of the one key to be sealed anew; null for every key that the old passphrase opens. */
   | { op: 'change'; keystore: string; logN: number; pubkey: string | null; source: PassphraseSource };
@@ -124,6 +129,8 @@ export type UnlockResult = {
   refusal?: string;
   /** One line each: what is not right, but did not keep it from working. */
   warnings?: string[];
+  /** Keys of nsecbunker.json, whose passphrase is yet to be checked. */
+  fromFile?: FromFile;
 };
 
 /** What is wrong with the keystore as a whole, or how much is in it. */
@@ -143,6 +150,7 @@ export type PoolTask =
   | { op: 'remove'; keystore: string; pubkey: string }
   /** Once at start: what autounlock is to work with. */
   | { op: 'inspect'; sources: AutounlockSources }
+  | RecoverTask
   | { op: 'plan'; for: 'create'; keystore: string; logN: number; source: PassphraseSource; timeoutMs: number }
   | {
       op: 'plan';
@@ -161,6 +169,7 @@ export type PoolTask =
       source: PassphraseSource;
       timeoutMs: number;
       vault: MessagePort;
+      legacy?: string;
     }
   | {
       op: 'create';
@@ -212,4 +221,5 @@ export type UnlockPlan = {
   parts: { keys: KeyRef[]; maxLogN: number; passphrase: MessagePort; vault: MessagePort }[];
   failed: UnlockResult['failed'];
   warnings: string[];
+  fromFile?: FromFile;
 };

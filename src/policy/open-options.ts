@@ -4,22 +4,24 @@ import type { PolicyOpenOptions } from './protocol.ts';
 /**
  * What the policy actor opens the database with.
  *
- * @param keys how many there are, in the keystore and in nsecbunker.json
+ * @param keys how many are in the keystore, and which are in nsecbunker.json
  */
 export function policyOptions(
   config: Config,
   daemonPubkey: string,
-  keys: number,
+  keys: { inKeystore: number; legacy: string[] },
   flags: { allowEmptyDatabase: boolean; migrate: boolean },
 ): PolicyOpenOptions {
-  const { database, admins, maxClockSkew, auditRetentionDays, kindsNotInAll } = config;
+  const { database, admins, maxClockSkew, auditRetentionDays, kindsNotInAll, askForStrangers } = config;
   return {
     databasePath: database,
     maxClockSkew,
     auditRetentionDays,
     kindsNotInAll,
+    askForStrangers,
+    legacyKeys: keys.legacy,
     reserved: [...admins, daemonPubkey],
-    keysInKeystore: keys,
+    keysInKeystore: keys.inKeystore + keys.legacy.length,
     ...flags,
   };
 }

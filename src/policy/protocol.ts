@@ -23,8 +23,15 @@ export type Refusal =
   | 'no binding'
   | 'replayed';
 
-/** `grant` names what allowed it: `rule:<id>`, `condition:<id>`, `binding`, `token:<id>`. */
-export type Decision = { ok: true; grant: string } | { ok: false; refusal: Refusal };
+/** `grant` names what allowed it: `rule:<id>`, `condition:<id>`, `binding`, `token:<id>`, `admin:<pubkey>`. */
+export type Decision = { ok: true; grant: string } | { ok: false; refusal: Refusal; ask?: Asking };
+
+/** No rule answered: an admin may. */
+export type Asking = {
+  /** What admins call the client; null for a stranger. */
+  label: string | null;
+  stranger: boolean;
+};
 
 /** Who asks, in which event: common to all that a key actor asks. Keys and ids are lower-case hex. */
 export interface Asked {
@@ -38,6 +45,10 @@ export interface Asked {
   expires: number;
   /** Asked a second time because the policy actor was restarted: the same envelope is then no replay. */
   again?: boolean;
+  /** An admin's pass, for what no rule answers. */
+  pass?: string;
+  /** Admins were asked: what no rule answers is denied. */
+  final?: true;
 }
 
 export interface DecideRequest extends Asked {
@@ -67,8 +78,10 @@ export type PolicyToKey = Record<never, never>;
 
 /** Dates are ms since the epoch. */
 export type KeyRow = {
+  /** 0 for a key of nsecbunker.json that was never unlocked here: it has no row, and nobody knows its pubkey. */
   id: number;
   name: string;
+  /** Empty as long as nobody knows it. */
   pubkey: string;
   createdAt: number;
   deletedAt: number | null;
@@ -144,6 +157,16 @@ export type ConditionRow = {
   expiresAt: number | null;
 };
 
+export type Approval = {
+  keyName: string;
+  client: string;
+  method: GrantedMethod | 'connect';
+  kind: string | null;
+  allowed: boolean;
+  /** What the client is called from now on; null leaves it as it is. */
+  label: string | null;
+};
+
 /** A client that was ever bound to a key. */
 export type UserRow = {
   id: number;
@@ -192,6 +215,9 @@ export type Pairing = {
 
 export type Paired = { key: KeyRow; token: TokenRow };
 
+/** Part of a list that is in the order of its ids: rows behind `after`, of which the first `offset` are passed over. */
+export type Slice = { after: number; offset: number; limit: number };
+
 /** An admin command either did it or says in one line why not. */
 export type Outcome<T> = { ok: true; value: T } | { ok: false; refusal: string };
 
@@ -204,16 +230,30 @@ export type AdminToPolicy = {
   begin: Ask<{ admin: string; event: string; method: string; target: string; createdAt: number }, Outcome<null>>;
   /** Records how it ended. */
   end: Ask<{ admin: string; event: string; method: string; target: string; outcome: string }, Outcome<null>>;
+  /** An admin request that came to nothing. `genuine`: it is from `sender`; else it only says so. */
+  refused: Ask<
+    { sender: string; event: string; genuine: boolean; method: string | null; reason: string },
+    Outcome<null>
+  >;
   listKeys: Ask<null, KeyRow[]>;
+  /** Of the keys that were not deleted. */
+  pageKeys: Ask<Slice, KeyRow[]>;
+  /** By its name, deleted ones too; its counts are 0. */
+  findKey: Ask<{ name: string }, KeyRow | null>;
   /** Fails when the name is taken (deleted keys keep theirs) or the pubkey has another name. */
   createKey: Ask<{ name: string; pubkey: string }, Outcome<KeyRow>>;
   setLocked: Ask<{ name: string; locked: boolean }, Outcome<null>>;
   listPolicies: Ask<null, PolicyRow[]>;
+  pagePolicies: Ask<Slice, PolicyRow[]>;
+  /** Ids of the policies of this name, deleted ones left out. */
+  findPolicies: Ask<{ name: string }, number[]>;
   createPolicy: Ask<
     { name: string; description: string | null; expiresAt: number | null; rules: NewRule[] },
     Outcome<PolicyRow>
   >;
   listTokens: Ask<{ keyName: string }, TokenRow[]>;
+  /** Without those that were revoked before anybody redeemed them. */
+  pageTokens: Ask<{ keyName: string } & Slice, TokenRow[]>;
   createToken: Ask<
     { keyName: string; clientName: string; policyId: number; expiresAt: number | null; createdBy: string },
     Outcome<TokenRow>
@@ -229,12 +269,22 @@ export type AdminToPolicy = {
   /** The rule that is there now: an identical one is not added twice. */
   addRule: Ask<{ policyId: number; rule: NewRule }, Outcome<RuleRow>>;
   removeRule: Ask<{ id: number }, Outcome<null>>;
-  listUsers: Ask<{ keyName: string; offset: number; limit: number | null }, UserRow[]>;
+  pageUsers: Ask<{ keyName: string } & Slice, UserRow[]>;
   /** Under one key, or under every key when `keyName` is null. */
   renameUser: Ask<{ pubkey: string; name: string; keyName: string | null }, Outcome<null>>;
   revokeUser: Ask<{ id: number }, Outcome<null>>;
   addCondition: Ask<{ keyUserId: number; condition: NewCondition }, Outcome<null>>;
   removeCondition: Ask<{ id: number }, Outcome<null>>;
+  /**
+   * What an admin decided of a client's request, for good: the client becomes a user of the key if it is none. A kind
+   * is for sign_event only, as rules keep it. A stranger who may never connect is denied everything.
+   */
+  writeApproval: Ask<Approval, Outcome<null>>;
+  /** Each pass is good for one request of this client, of this method and kind, that no rule answers. */
+  passOnce: Ask<
+    { passes: string[]; keyName: string; client: string; method: string; kind: number | null; admin: string },
+    Outcome<null>
+  >;
   listAudit: Ask<AuditFilter, Outcome<LoggedRow[]>>;
   status: Ask<null, PolicyStatus>;
 };
@@ -258,12 +308,17 @@ export type PolicyOpenOptions = {
   /** s */
   maxClockSkew: number;
   auditRetentionDays: number;
-  kindsNotInAll: number[];
+  /** Null: what nsecbunkerd did where its installation was adopted, else what docs/POLICY.md says. */
+  kindsNotInAll: number[] | null;
   /** Pubkeys that no client may decrypt from: admins and the daemon. */
   reserved: string[];
+  /** Whether admins are asked about strangers; null: where nsecbunkerd's installation was adopted. */
+  askForStrangers: boolean | null;
   /** The keystore holds keys: an empty or missing database must not be created in silence. */
   keysInKeystore: number;
   allowEmptyDatabase: boolean;
+  /** Names of keys in nsecbunker.json: they are keys also before they have a row. */
+  legacyKeys?: string[];
   /** False: refuse a database that needs a migration. Left out: true. */
   migrate?: boolean;
 };

@@ -31,6 +31,8 @@ export class Lookups {
   readonly #rules: Database.Statement;
   readonly #token: Database.Statement;
   readonly #clients: Database.Statement;
+  readonly #lastKeyUser: Database.Statement;
+  readonly #label: Database.Statement;
 
   constructor(db: Database.Database) {
     this.#version = db.prepare('PRAGMA data_version').pluck();
@@ -52,6 +54,8 @@ export class Lookups {
         FROM "Token" t LEFT JOIN "KeyUser" u ON u.id = t.keyUserId WHERE t.token = ?`,
     );
     this.#clients = db.prepare('SELECT userPubkey FROM "KeyUser" WHERE keyName = ?').pluck();
+    this.#lastKeyUser = db.prepare(`SELECT seq FROM sqlite_sequence WHERE name = 'KeyUser'`).pluck();
+    this.#label = db.prepare('SELECT description FROM "KeyUser" WHERE id = ?').pluck();
   }
 
   /** Differs from the last time when another program has written to the file since. */
@@ -103,9 +107,19 @@ export class Lookups {
     };
   }
 
+  /** The highest id that a KeyUser was ever given; it grows with every new one. */
+  lastKeyUser(): number {
+    return (this.#lastKeyUser.get() as number | undefined) ?? 0;
+  }
+
   /** Every client that was ever bound to the key. */
   clients(keyName: string): string[] {
     return this.#clients.all(keyName) as string[];
+  }
+
+  /** What admins call a client. */
+  label(keyUserId: number): string | null {
+    return (this.#label.get(keyUserId) as string | null | undefined) ?? null;
   }
 
   #readToken(row: Row): TokenRecord {

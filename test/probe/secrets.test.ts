@@ -1,10 +1,10 @@
-// deadline: 240 s
+// deadline: 300 s
 // runs alone
 /**
  * No secret in the main thread (docs/SECURITY.md): heap snapshot, tap on every port, and a scan of the process's memory
  * after lock_key, once keys were created, imported, unlocked and used. Each probe must find a secret that was planted.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createCipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -44,6 +44,8 @@ const passphrases = {
   /** Of `made`, before it was changed. */
   first: `first-${randomUUID()}`,
 };
+/** What nsecbunkerd would have left in nsecbunker.json: one key under a passphrase, one without. */
+const old = { encrypted: generateSecretKey(), plain: generateSecretKey(), passphrase: `old-${randomUUID()}` };
 const plaintext = `between the two of us ${randomUUID()}`;
 /** Private keys of the keys that are locked before the memory is scanned. */
 const lockedKeys: Needle[] = [];
@@ -56,6 +58,13 @@ async function ask(message: { snapshot?: string; plant?: string }): Promise<void
 }
 
 test.before(async () => {
+  await daemon.start();
+  await daemon.stop();
+  const file = join(daemon.data, 'nsecbunker.json');
+  const config = JSON.parse(readFileSync(file, 'utf8'));
+  config.keys = { encrypted: encrypt(old.encrypted, old.passphrase), plain: { key: nip19.nsecEncode(old.plain) } };
+  writeFileSync(file, JSON.stringify(config));
+  rmSync(tapFile);
   await daemon.start();
 });
 test.after(async () => {
@@ -76,13 +85,17 @@ test('keys are created, imported, unlocked and used', async () => {
   const machine = { key: 'paired', client_name: 'machine', policy: 'atm-21000' };
   await admin.result('pair', [JSON.stringify({ ...machine, passphrase: passphrases.paired })]);
   await admin.result('pair', [{ ...machine, passphrase: passphrases.wrong, pasphrase: passphrases.mistyped }]);
+  for (const passphrase of [passphrases.wrong, old.passphrase]) {
+    const { success } = JSON.parse(await admin.result('unlock_key', ['encrypted', passphrase]));
+    assert.is(success, passphrase === old.passphrase);
+  }
   for (const name of ['made', 'paired']) await admin.result('lock_key', [name]);
   const swept = async (options: unknown) => JSON.parse(await admin.result('unlock_keys', [options])).success;
   const own = { made: passphrases.made, paired: passphrases.paired };
   assert.is(await swept(JSON.stringify({ passphrases: { made: passphrases.wrong, nobody: passphrases.mistyped } })), 0);
   assert.is(await swept({ passphrases: { paired: passphrases.paired } }), 1);
   assert.is(await swept(JSON.stringify({ passphrases: own })), 2);
-  assert.is(await swept(JSON.stringify({ passphrase: passphrases.wrong })), 4, 'they are all unlocked');
+  assert.is(await swept(JSON.stringify({ passphrase: passphrases.wrong })), 6, 'they are all unlocked');
   const { error = '' } = await admin.call('unlock_keys', [JSON.stringify({ pasphrase: passphrases.mistyped })]);
   assert.match(error, 'either');
   const policy = await createPolicy(admin, 'probe', [
@@ -92,7 +105,7 @@ test('keys are created, imported, unlocked and used', async () => {
     { method: 'nip04_encrypt' },
     { method: 'nip04_decrypt' },
   ]);
-  for (const name of ['imported', 'made']) {
+  for (const name of ['imported', 'made', 'encrypted', 'plain']) {
     const { pubkey, secret } = parseBunkerUrl((await issueToken(admin, name, policy)).bunker_url);
     const rpc = await new RpcClient(client, pubkey).open(relay);
     assert.is(await rpc.result('connect', [pubkey, secret]), 'ack');
@@ -107,6 +120,10 @@ test('keys are created, imported, unlocked and used', async () => {
   admin.close();
 
   lockedKeys.push(keyNeedle('imported key', imported));
+  lockedKeys.push(keyNeedle('encrypted key of the old file', old.encrypted));
+  lockedKeys.push(keyNeedle('plain key of the old file', old.plain));
+  needles.push(textNeedle('passphrase of the old file', old.passphrase));
+  needles.push(keyNeedle('unsealing key of the old file', createHash('sha256').update(old.passphrase).digest()));
   needles.push(keyNeedle('conversation key', nip44.getConversationKey(client, getPublicKey(imported))));
   needles.push(textNeedle('plaintext', plaintext));
   const demo = readFileSync(join(daemon.data, 'passphrase'), 'utf8').trim();
@@ -151,7 +168,9 @@ test('lock_key leaves no copy of the private key in the process', async () => {
   const before = findInMemory(daemon.pid, lockedKeys);
   assert.ok(before.includes('imported key (raw)'), 'the scan sees the key while it is unlocked');
   const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
-  for (const name of ['imported', 'made']) assert.is(await admin.result('lock_key', [name]), '["ok"]');
+  for (const name of ['imported', 'made', 'encrypted', 'plain']) {
+    assert.is(await admin.result('lock_key', [name]), '["ok"]');
+  }
   admin.close();
   assert.equal(findInMemory(daemon.pid, lockedKeys), []);
 });
@@ -191,6 +210,14 @@ test('each probe finds a secret that was planted', async () => {
   await ask({ snapshot });
   assert.ok(findInFile(snapshot, planted).includes('planted (hex)'), 'the heap snapshot');
 });
+
+/** AES-256-CBC under SHA-256 of the passphrase, as nsecbunkerd did it. */
+function encrypt(key: Uint8Array, passphrase: string): { iv: string; data: string } {
+  const iv = randomBytes(16);
+  const cipher = createCipheriv('aes-256-cbc', createHash('sha256').update(passphrase).digest(), iv);
+  const data = Buffer.concat([cipher.update(nip19.nsecEncode(key as Uint8Array<ArrayBuffer>)), cipher.final()]);
+  return { iv: iv.toString('hex'), data: data.toString('hex') };
+}
 
 async function sign(rpc: RpcClient, count: number): Promise<void> {
   let left = count;

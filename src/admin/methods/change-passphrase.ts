@@ -44,12 +44,10 @@ async function change(keyName: string | null, desk: Desk, { admin, secrets }: Ca
   if (wait > 0) {
     return { ok: false, error: `too many wrong passphrases: try again in ${Math.ceil(wait / 1000)} s`, passing: true };
   }
-  const port = handOn({ passphrase, newPassphrase });
-  const changed = await desk.main.ask(
-    'changePassphrase',
-    { name: keyName, port },
-    { timeoutMs: CHANGE_MS, transfer: [port] },
-  );
+  const changed = await desk.unlockers.run(0, () => {
+    const port = handOn({ passphrase, newPassphrase });
+    return desk.main.ask('changePassphrase', { name: keyName, port }, { timeoutMs: CHANGE_MS, transfer: [port] });
+  });
   if (!changed.ok) {
     if (changed.refusal === 'wrong passphrase') desk.wrongPassphrases.failed(...who);
     return { ok: false, error: changed.refusal };

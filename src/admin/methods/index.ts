@@ -1,5 +1,6 @@
 import { getAudit } from './audit.ts';
 import { changePassphrase } from './change-passphrase.ts';
+import { approveRequest, denyRequest, getRequests } from './client-requests.ts';
 import { createNewKey } from './create-new-key.ts';
 import { deleteKey } from './delete-key.ts';
 import { getKeys } from './get-keys.ts';
@@ -44,5 +45,8 @@ export const methods: ReadonlyMap<string, Method> = new Map([
   ['unlock_keys', unlockKeys],
   ['lock_key', lockKey],
   ['lock_keys', lockKeys],
+  ['get_requests', getRequests],
+  ['approve_request', approveRequest],
+  ['deny_request', denyRequest],
   ['get_status', getStatus],
 ]);

@@ -15,10 +15,10 @@ export const purgeKey = method({
   touches: ({ keyName }) => [`key:${keyName}`, 'users'],
   target: ({ keyName }) => keyName,
   run: async ({ keyName }, desk) => {
-    const row = (await desk.policy.ask('listKeys', null)).find((key) => key.name === keyName);
-    if (row === undefined) return { ok: false, error: noSuchKey(keyName) };
+    const row = await desk.policy.ask('findKey', { name: keyName });
+    if (row === null) return { ok: false, error: noSuchKey(keyName) };
     if (row.deletedAt === null) return { ok: false, error: `key "${keyName}" is not deleted: delete it first` };
-    const removed = await desk.main.ask('purgeKey', { pubkey: row.pubkey });
+    const removed = await desk.main.ask('purgeKey', { name: keyName, pubkey: row.pubkey });
     return removed.ok ? done(await desk.policy.ask('purgeKey', { name: keyName })) : done(removed);
   },
 });
