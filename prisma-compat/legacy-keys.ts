@@ -67,17 +67,22 @@ export class LegacyKeys {
     if (wanted.length === 0) return [];
     const keys = wanted.map(({ name, pubkey }) => ({ name, pubkey }));
     const vault = await this.#options.vault().ask('intake', null);
-    const { failed } = await this.settle(await pool.recover({ op: 'recover', file: file.path, keystore, keys, vault }));
+    const recovered = await pool.recover({ op: 'recover', file: file.path, keystore, keys, vault });
+    const { unlocked, failed } = await this.settle(recovered);
+    for (const pubkey of unlocked) this.#options.keys.get(pubkey)?.unlock();
     return failed;
   }
 
-  /** Has each held key checked by a thread of its own, and gives those without a row one. */
+  /**
+   * Has each held key checked by a thread of its own, and gives those without a row one. From when on they take requests
+   * is for the caller to say.
+   */
   async settle({ held, opened, failed }: FromFile): Promise<Pick<UnlockResult, 'unlocked' | 'failed'>> {
     const result: Pick<UnlockResult, 'unlocked' | 'failed'> = { unlocked: [], failed: [...failed] };
     const take = async ({ name, pubkey }: KeyRef, isNew: boolean) => {
       const refusal = isNew ? await this.#makeRow(name, pubkey) : null;
       if (refusal === null) {
-        this.#options.keys.add(name, pubkey).unlock();
+        this.#options.keys.add(name, pubkey);
         result.unlocked.push(pubkey);
       } else {
         await this.#forget(pubkey);

@@ -6,22 +6,27 @@ import { startThread } from './actor/thread.ts';
 import { AdminGate, gateHandlers } from './admin/gate.ts';
 import type { AdminOpened, AdminToMain, DaemonStatus, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import type { Config } from './config.ts';
+import { healthReasons } from './health-reasons.ts';
+import { Autounlock } from './key/autounlock.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
 import { Keys } from './key/keys.ts';
+import { keyLimits } from './key/limits.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
-import type { MainToVault, VaultToMain } from './keystore/protocol.ts';
+import type { AutounlockInspection, AutounlockSources, MainToVault, VaultToMain } from './keystore/protocol.ts';
 import type { Metrics } from './metrics.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
+import { policyOptions } from './policy/open-options.ts';
 import type { LogLine, MainToPolicy, PolicyStatus, PolicyToMain } from './policy/protocol.ts';
 import { EmbeddedRelay } from './relay/embedded.ts';
 import { HandledIds } from './relay/handled.ts';
 import type { Incoming } from './relay/protocol.ts';
+import { relaysReady } from './relay/ready.ts';
 import { Relays } from './relay/relays.ts';
 import { adminSubscriptions, CLIENT_KIND, clientSubscriptions } from './relay/subscriptions.ts';
-import { StartRefusal } from './start-refusal.ts';
+import { EX_CONFIG, StartRefusal } from './start-refusal.ts';
 import { version } from './version.ts';
 import { workerFile } from './worker-files.ts';
 
@@ -32,6 +37,7 @@ export interface SignerOptions {
   allowEmptyDatabase: boolean;
   /** False: a database that needs a migration is refused. */
   migrate: boolean;
+  autounlock: AutounlockSources;
   clock: Clock;
   log: (line: LogLine) => void;
   metrics: Metrics;
@@ -67,7 +73,10 @@ export class Signer {
   #embedded: EmbeddedRelay | undefined;
   #keys!: Keys;
   #custody!: Custody;
+  #autounlock!: Autounlock;
   #hungTimer: NodeJS.Timeout | undefined;
+  /** Set by `start`: resolves when client requests are taken, which is when autounlock is done. */
+  requestsTaken: Promise<void> = Promise.resolve();
 
   constructor(options: SignerOptions) {
     this.#options = options;
@@ -84,24 +93,28 @@ export class Signer {
     return this.#opened.config;
   }
 
-  /** Starts everything else; when it resolves, requests are taken. @throws StartRefusal */
+  /** Starts everything else; admin requests are taken when it resolves. @throws StartRefusal */
   async start(config: Config): Promise<void> {
     this.#config = config;
     this.#unlockers = new UnlockPool({ filename: workerFile('unlock') });
     const keystore = await this.#unlockers.prepare(config.keystore.dir);
     if (!keystore.ok) throw new StartRefusal(keystore.refusal, 1);
     this.#keysAtRest = keystore.keys;
+    const autounlock = await this.#unlockers.inspect(this.#options.autounlock);
+    if (!autounlock.ok) throw new StartRefusal(autounlock.refusal, EX_CONFIG);
+    for (const warning of autounlock.warnings) this.#log('warn', warning, {});
     await this.#policy.start();
     await this.#vault.start();
+    this.#makeKeys(autounlock);
+    await this.#custody.begin();
+    await this.#autounlock.prepare();
     await this.#makeRelays();
-    this.#makeKeys();
     this.#introduceAdminToPolicy();
     this.#tellAdmin();
-    await this.#custody.begin();
-    this.#relays.onEvent((incoming) => this.#route(incoming));
     await this.#resubscribe();
     this.#blanks.fill();
     this.#hungTimer = setInterval(() => this.#keys.checkHung(this.#clock.mono()), HUNG_CHECK_MS);
+    this.requestsTaken = this.#autounlock.start();
   }
 
   get admin(): Link<MainToAdmin, AdminToMain> {
@@ -161,17 +174,8 @@ export class Signer {
   }> {
     const status = this.status();
     const policy = await this.#policy.link.ask('health', null, { timeoutMs: 3_000 }).catch(() => null);
-    const reasons: string[] = [];
-    if (policy === null) reasons.push('the policy actor does not answer');
-    else if (!policy.writable) reasons.push(`the audit log cannot be written: ${policy.failure ?? 'unknown reason'}`);
-    const relays = this.#relays.status();
-    if (!relays.some((relay) => relay.state === 'ready')) {
-      const why = relays.map(({ url, reason }) => `${url}: ${reason ?? 'connecting'}`).join('; ');
-      reasons.push(`no relay is ready (${why || 'none is configured'})`);
-    }
-    for (const key of this.#keys.all()) {
-      if (key.state === 'quarantined') reasons.push(`key ${key.name} is quarantined: ${key.reason}`);
-    }
+    const [relays, keys] = [this.#relays.status(), this.#keys.all()];
+    const reasons = healthReasons({ policy, relays, keys, autounlock: this.#autounlock.reasons() });
     return { status, policy, schemaVersion: this.#schemaVersion, reasons };
   }
 
@@ -190,9 +194,15 @@ export class Signer {
       start: () => startThread(workerFile('admin'), { name: 'admin' }),
       handlers: {
         ...gateHandlers(() => this.#adminGate),
-        createKey: ({ name, port, pairing }) => this.#custody.create(name, { port }, pairing),
+        createKey: ({ name, port, ...wanted }) => this.#custody.create(name, { port }, wanted),
+        changePassphrase: ({ name, port }) => this.#custody.change(name, { port }),
+        purgeKey: ({ name, pubkey }) => this.#custody.purge(name, pubkey),
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
-        lockKeys: ({ names, deleted }) => this.#custody.lock(names, deleted),
+        lockKeys: ({ names, deleted, every }) => {
+          const all = every === true ? [...this.#keys.all()].map((key) => key.name) : names;
+          this.#autounlock.locked(all);
+          return this.#custody.lock(all, deleted);
+        },
         unlocked: () => this.#keys.unlocked(),
         status: () => this.status(),
         log: this.#options.log,
@@ -202,7 +212,7 @@ export class Signer {
         const opened = await link.ask('open', { configPath, quickstart });
         if (!opened.ok) throw new StartRefusal(opened.refusal, opened.exitCode);
         this.#opened = opened;
-        if (this.#keys === undefined) return;
+        if (this.#adminGate === undefined) return;
         this.#adminGate.forget();
         this.#introduceAdminToPolicy();
         this.#tellAdmin();
@@ -222,7 +232,7 @@ export class Signer {
         log: this.#options.log,
       },
       up: async (link) => {
-        const opened = await link.ask('open', this.#policyOptions(), { timeoutMs: OPEN_MS });
+        const opened = await link.ask('open', this.#openOptions(), { timeoutMs: OPEN_MS });
         if (!opened.ok) throw new StartRefusal(opened.refusal, 1);
         this.#schemaVersion = opened.schemaVersion;
         if (this.#keys === undefined) return;
@@ -242,7 +252,7 @@ export class Signer {
       up: async (link) => {
         // Answered by a vault that is there; what an earlier one held is gone with its thread.
         await link.ask('forgetAll', null);
-        await this.#custody?.openPlain();
+        void this.#autounlock?.vaultRestarted();
       },
       down: (reason, delayMs) => this.#crashed('vault', reason, delayMs),
     });
@@ -253,16 +263,11 @@ export class Signer {
     this.#log('error', `the ${name} actor crashed (${reason}), restarting`, { delayMs });
   }
 
-  #policyOptions() {
-    const { database, maxClockSkew, auditRetentionDays, kindsNotInAll, askForStrangers, admins } = this.#config;
-    return {
-      ...{ databasePath: database, maxClockSkew, auditRetentionDays, kindsNotInAll, askForStrangers },
-      legacyKeys: this.#opened.config.keyNames,
-      reserved: [...admins, this.#opened.daemonPubkey],
-      keysInKeystore: this.#keysAtRest + this.#opened.config.keyNames.length,
-      allowEmptyDatabase: this.#options.allowEmptyDatabase,
-      migrate: this.#options.migrate,
-    };
+  #openOptions() {
+    const { allowEmptyDatabase, migrate } = this.#options;
+    const { daemonPubkey, config } = this.#opened;
+    const keys = { inKeystore: this.#keysAtRest, legacy: config.keyNames };
+    return policyOptions(this.#config, daemonPubkey, keys, { allowEmptyDatabase, migrate });
   }
 
   #introduceAdminToPolicy(): void {
@@ -280,8 +285,8 @@ export class Signer {
 
   // --- keys ---
 
-  #makeKeys(): void {
-    const { limits, maxClockSkew, maxFutureEvent, answerUnknown, curve, maxActiveKeys, keystore } = this.#config;
+  #makeKeys(inspected: Extract<AutounlockInspection, { ok: true }>): void {
+    const { limits, curve, maxActiveKeys, keystore } = this.#config;
     const { metrics, log } = this.#options;
     const wanted = curve === 'auto' ? undefined : curve;
     this.#blanks = new Blanks(
@@ -290,22 +295,11 @@ export class Signer {
     );
     this.#keys = new Keys(
       {
-        limits: {
-          maxClockSkew,
-          maxFutureEvent,
-          answerUnknown,
-          clientRate: limits.clientRate,
-          clientBurst: limits.clientBurst,
-          requestDeadline: limits.requestDeadline,
-          maxContent: limits.content,
-        },
+        limits: keyLimits(this.#config),
         keyQueue: limits.keyQueue,
-        relays: this.advertised,
+        relays: () => this.advertised,
         clock: this.#clock,
-        release: (pubkey) => {
-          const answer = this.#vault.link.ask('release', { pubkey });
-          return answer.then((port) => port ?? 'locked').catch(() => 'unavailable');
-        },
+        release: (pubkey) => this.#custody.release(pubkey),
         attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
         publish: (pubkey, request, response) => {
@@ -338,6 +332,13 @@ export class Signer {
       policy: () => this.#policy.link,
       resubscribe: () => this.#resubscribe(),
     });
+    const surroundings = {
+      custody: this.#custody,
+      relaysReady: () => relaysReady(this.#relays),
+      clock: this.#clock,
+      log,
+    };
+    this.#autounlock = new Autounlock(this.#options.autounlock, inspected, surroundings);
   }
 
   // --- relays ---
@@ -351,7 +352,7 @@ export class Signer {
         port: embeddedRelay.listen.port,
         clock: this.#clock,
         random,
-        isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys?.get(pubkey)?.unlocked === true,
+        isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys.get(pubkey)?.listens === true,
         verify: async (raw) => {
           const verified = await this.#verify.verify(raw);
           if (verified === 'busy') throw new Error('busy');
@@ -376,6 +377,7 @@ export class Signer {
       relays: this.#relays,
       dropped: (reason) => this.#options.metrics.dropped(reason),
     });
+    this.#relays.onEvent((incoming) => this.#route(incoming));
     await this.#relays.start();
   }
 

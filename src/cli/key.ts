@@ -3,15 +3,27 @@ import { type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
 import { secretJson } from '../admin/secret-json.ts';
 import { type AccessOptions, whichInstallation } from './admin-access.ts';
+import { changePassphraseCommand } from './key-change-passphrase.ts';
+import { exportCommand } from './key-export.ts';
+import { purgeCommand } from './key-purge.ts';
 import type { UpgradeOptions } from './key-upgrade.ts';
 import { callList } from './listed.ts';
-import { cell, show, table } from './output.ts';
+import { cell, say, show, table } from './output.ts';
+import { Progress } from './progress.ts';
 import { EXIT, Refusal } from './refusal.ts';
-import { type Call, checkAccess, DERIVATION_MS, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import {
+  type Call,
+  checkAccess,
+  DERIVATION_MS,
+  type RemoteOptions,
+  remoteCommand,
+  SWEEP_MS,
+  withDaemon,
+} from './remote.ts';
 import { readSecretText } from './secret-text.ts';
 
-/** One derivation for each passphrase of the fleet, ms. */
-const SWEEP_MS = 600_000;
+/** Between two looks at how far a sweep has come, ms. */
+const LOOK_MS = 500;
 const PASSPHRASE_FILE = '--passphrase-file <file>';
 const PASSPHRASE_HELP = 'read the passphrase from a file (- is standard input); else it is asked for';
 
@@ -50,6 +62,9 @@ export function keyCommand(): Command {
       .argument('<name>')
       .action(remove),
   );
+  key.addCommand(purgeCommand());
+  key.addCommand(changePassphraseCommand());
+  key.addCommand(exportCommand());
   key.addCommand(
     new Command('upgrade')
       .description("seal the keys of nsecbunkerd's nsecbunker.json into the keystore; no daemon may run meanwhile")
@@ -169,9 +184,19 @@ async function unlockEach(call: Call, names: string[], passphrase: Secret): Prom
 
 async function sweep(call: Call, passphrase: Secret): Promise<Unlocked> {
   const options = secretJson({}, { passphrase });
+  const keys = async () => (JSON.parse(await call('get_status')) as { keys: { total: number; unlocked: number } }).keys;
+  const shown = new Progress('unlocking');
+  const started = performance.now();
+  const showNow = () => keys().then(({ unlocked, total }) => shown.update(unlocked, total));
+  const look = setInterval(() => void showNow().catch(() => {}), LOOK_MS);
   try {
-    return JSON.parse(await call('unlock_keys', [options], SWEEP_MS)) as Unlocked;
+    const swept = JSON.parse(await call('unlock_keys', [options], SWEEP_MS)) as Unlocked;
+    shown.stop();
+    say(`unlocking took ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    return swept;
   } finally {
+    clearInterval(look);
+    shown.stop();
     wipe(options);
   }
 }

@@ -51,17 +51,44 @@ export type VaultToMain = MainProtocol<{
   log: Tell<LogLine>;
 }>;
 
-/** Where a passphrase comes from: a port on which one `Passphrase` message waits, or a file the unlocker reads. */
-export type PassphraseSource = { port: MessagePort } | { file: string };
+/**
+ * Where a passphrase comes from: a port on which one `Passphrase` message waits, or what the unlocker itself reads: a
+ * file, one entry of a file with many, or the environment that the process was started with (a descriptor of it).
+ */
+export type PassphraseSource =
+  | { port: MessagePort }
+  | { file: string }
+  | { passphrases: string; entry: string }
+  | { environment: number };
+
+/** What the environment says of autounlock; the main thread has not looked at the passphrase. docs/AUTOUNLOCK.md */
+export type AutounlockSources = {
+  /** Descriptor of the environment that holds NSECBUNKER_AUTOUNLOCK_PASSPHRASE; -1 when it cannot be opened. */
+  environment: number | null;
+  /** Paths. */
+  file: string | null;
+  passphrases: string | null;
+};
+
+export type AutounlockSourceName =
+  | 'NSECBUNKER_AUTOUNLOCK_PASSPHRASE'
+  | 'NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE'
+  | 'REDOUBT_AUTOUNLOCK_PASSPHRASES_FILE';
+
+/** What there is to unlock with. `own`: names of keys that have a passphrase of their own, by passphrase. */
+export type AutounlockInspection =
+  | { ok: true; from: AutounlockSourceName[]; own: string[][]; warnings: string[] }
+  | { ok: false; refusal: string };
 
 /**
  * Admin actor to unlocker, the one message on their port (`handOn` makes it). `imported`: nsec, hex or ncryptsec text
- * as bytes; `importPassphrase`: the ncryptsec's own.
+ * as bytes; `importPassphrase`: the ncryptsec's own; `newPassphrase`: what `passphrase` is to be replaced with.
  */
 export interface PassphraseMessage {
   passphrase: Secret;
   imported?: Secret;
   importPassphrase?: Secret;
+  newPassphrase?: Secret;
 }
 
 /** What the main thread asks of the pool; it holds no secret. `vault` comes from `intake`. */
@@ -84,8 +111,14 @@ export type UnlockTask =
       vault: MessagePort;
       /** nsecbunker.json, where keys are looked for that the keystore does not have. */
       legacy?: string;
-    };
+    }
+  /** `pubkey`: of the one key to be sealed anew; null for every key that the old passphrase opens. */
+  | { op: 'change'; keystore: string; logN: number; pubkey: string | null; source: PassphraseSource };
 
+/** `failed`: keys that the old passphrase should have opened. Those under another passphrase are in neither. */
+export type ChangeResult =
+  | { ok: true; changed: number; failed: { name: string; error: string }[] }
+  | { ok: false; refusal: string };
 export type CreateResult = { ok: true; pubkey: string } | { ok: false; refusal: string };
 export type UnlockResult = {
   /** pubkeys that the vault now holds */
@@ -113,8 +146,21 @@ type KeyRef = { name: string; pubkey: string };
 export type PoolTask =
   /** Once at start: folder and modes, temporary files that a crash left behind. */
   | { op: 'prepare'; keystore: string }
+  /** The file of a key that nobody has any more. */
+  | { op: 'remove'; keystore: string; pubkey: string }
+  /** Once at start: what autounlock is to work with. */
+  | { op: 'inspect'; sources: AutounlockSources }
   | RecoverTask
   | { op: 'plan'; for: 'create'; keystore: string; logN: number; source: PassphraseSource; timeoutMs: number }
+  | {
+      op: 'plan';
+      for: 'change';
+      keystore: string;
+      logN: number;
+      pubkey: string | null;
+      source: PassphraseSource;
+      timeoutMs: number;
+    }
   | {
       op: 'plan';
       for: 'unlock';
@@ -144,6 +190,21 @@ export type PoolTask =
       task: number;
     }
   | {
+      op: 'change';
+      keystore: string;
+      logN: number;
+      maxLogN: number;
+      pubkey: string | null;
+      /** Ids of the slots that the old passphrase is tried on, and the new one: see `create`. */
+      oldSlots: string[];
+      slots: string[];
+      seen: number;
+      passphrase: MessagePort;
+      timeoutMs: number;
+      lock: SharedArrayBuffer;
+      task: number;
+    }
+  | {
       op: 'unlock';
       keystore: string;
       maxLogN: number;
@@ -154,6 +215,7 @@ export type PoolTask =
     };
 
 export type CreatePlan = { ok: true; slots: string[]; seen: number; maxLogN: number; passphrase: MessagePort };
+export type ChangePlan = CreatePlan & { oldSlots: string[] };
 export type UnlockPlan = {
   ok: true;
   parts: { keys: KeyRef[]; maxLogN: number; passphrase: MessagePort; vault: MessagePort }[];

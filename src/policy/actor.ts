@@ -10,6 +10,7 @@ import { addCondition, removeCondition } from './commands/conditions.ts';
 import { createKey, deleteKey, findKey, listKeys, pageKeys, setLocked } from './commands/keys.ts';
 import { pair } from './commands/pair.ts';
 import { createPolicy, deletePolicy, findPolicies, listPolicies, pagePolicies } from './commands/policies.ts';
+import { purgeKey } from './commands/purge.ts';
 import { addRule, removeRule } from './commands/rules.ts';
 import { createToken, listTokens, pageTokens, revokeToken } from './commands/tokens.ts';
 import { pageUsers, renameUser, revokeUser } from './commands/users.ts';
@@ -145,6 +146,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
         });
       },
       deleteKey: ({ name }) => changed(({ store, desk }) => deleteKey(store, desk, name)),
+      purgeKey: ({ name }) => changed(({ store, desk }) => purgeKey(store, desk, name)),
       deletePolicy: ({ id }) => changed(({ store, desk }) => deletePolicy(store, desk, id)),
       addRule: (wanted) => changed(({ store, desk }) => addRule(store, desk, wanted)),
       removeRule: ({ id }) => changed(({ store, desk }) => removeRule(store, desk, id)),

@@ -263,6 +263,8 @@ export type AdminToPolicy = {
   pair: Ask<{ keyName: string; pairing: Pairing }, Outcome<Paired>>;
   /** Soft: the row keeps its name and pubkey. */
   deleteKey: Ask<{ name: string }, Outcome<null>>;
+  /** Removes a deleted key with its clients and tokens; its name is free then. */
+  purgeKey: Ask<{ name: string }, Outcome<null>>;
   deletePolicy: Ask<{ id: number }, Outcome<null>>;
   /** The rule that is there now: an identical one is not added twice. */
   addRule: Ask<{ policyId: number; rule: NewRule }, Outcome<RuleRow>>;

@@ -143,6 +143,10 @@ export class Records {
         key.deletedAt ??= now();
         return ok(null);
       },
+      purgeKey: ({ name }) => {
+        this.keys = this.keys.filter((key) => key.name !== name);
+        return ok(null);
+      },
       deletePolicy: ({ id }) => {
         if (!this.policies.some((policy) => policy.id === id)) return no(`there is no policy ${id}`);
         this.policies = this.policies.filter((policy) => policy.id !== id);
@@ -489,6 +493,11 @@ export function mainHandlers(main: MainThread, records: Records): Handlers<Admin
       }
       return result;
     },
+    changePassphrase: async ({ name, port }) => {
+      await take(name ?? '*', port);
+      return { ok: true, changed: 1, failed: [] };
+    },
+    purgeKey: () => ({ ok: true, value: null }),
     lockKeys: ({ names, deleted }) => {
       main.locked.push([...names]);
       if (deleted === true) main.deleted.push(...names);

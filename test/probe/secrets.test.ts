@@ -6,7 +6,7 @@
  */
 import { createCipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,22 +17,20 @@ import { TestDaemon } from '../support/daemon.ts';
 import { createPolicy, issueToken } from '../support/provision.ts';
 import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { openKeyFile } from './key-file.ts';
-import { findInFile, findInMemory, keyNeedle, type Needle, textNeedle } from './scan.ts';
+import { findIn, findInFile, findInMemory, keyNeedle, type Needle, textNeedle } from './scan.ts';
 
 const SIGNATURES = Number(process.env.REDOUBT_PROBE_SIGNATURES ?? 1000);
 const IN_FLIGHT = 8;
 
 const folder = mkdtempSync(join(tmpdir(), 'redoubt-probe-'));
 const tapFile = join(folder, 'tap');
-const daemon = new TestDaemon({
-  entry: fileURLToPath(new URL('daemon.ts', import.meta.url)),
-  env: {
-    REDOUBT_PROBE_TAP: tapFile,
-    REDOUBT_KEYSTORE_LOG_N: '14',
-    REDOUBT_LIMITS_CLIENT_RATE: '100000',
-    REDOUBT_LIMITS_CLIENT_BURST: '100000',
-  },
-});
+const env: Record<string, string> = {
+  REDOUBT_PROBE_TAP: tapFile,
+  REDOUBT_KEYSTORE_LOG_N: '14',
+  REDOUBT_LIMITS_CLIENT_RATE: '100000',
+  REDOUBT_LIMITS_CLIENT_BURST: '100000',
+};
+const daemon = new TestDaemon({ entry: fileURLToPath(new URL('daemon.ts', import.meta.url)), env });
 
 const imported = generateSecretKey();
 const client = generateSecretKey();
@@ -43,6 +41,8 @@ const passphrases = {
   /** Of no key. */
   wrong: `wrong-${randomUUID()}`,
   mistyped: `mistyped-${randomUUID()}`,
+  /** Of `made`, before it was changed. */
+  first: `first-${randomUUID()}`,
 };
 /** What nsecbunkerd would have left in nsecbunker.json: one key under a passphrase, one without. */
 const old = { encrypted: generateSecretKey(), plain: generateSecretKey(), passphrase: `old-${randomUUID()}` };
@@ -76,7 +76,9 @@ test('keys are created, imported, unlocked and used', async () => {
   const { daemon_pubkey, relay } = daemon.quickstart;
   const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
   await admin.result('create_new_key', ['imported', passphrases.imported, nip19.nsecEncode(imported)]);
-  await admin.result('create_new_key', ['made', passphrases.made]);
+  await admin.result('create_new_key', ['made', passphrases.first]);
+  assert.is((await admin.call('change_passphrase', ['made', passphrases.wrong, 'x'])).error, 'wrong passphrase');
+  await admin.result('change_passphrase', ['made', passphrases.first, passphrases.made]);
   await admin.result('lock_key', ['made']);
   assert.is(JSON.parse(await admin.result('unlock_key', ['made', 'a wrong passphrase'])).success, false);
   assert.is(JSON.parse(await admin.result('unlock_key', ['made', passphrases.made])).success, true);
@@ -126,6 +128,7 @@ test('keys are created, imported, unlocked and used', async () => {
   needles.push(textNeedle('plaintext', plaintext));
   const demo = readFileSync(join(daemon.data, 'passphrase'), 'utf8').trim();
   needles.push(textNeedle('wrong passphrase', passphrases.wrong), textNeedle('mistyped', passphrases.mistyped));
+  needles.push(textNeedle('changed passphrase', passphrases.first));
   for (const [name, passphrase] of [
     ['paired', passphrases.paired],
     ['made', passphrases.made],
@@ -170,6 +173,31 @@ test('lock_key leaves no copy of the private key in the process', async () => {
   }
   admin.close();
   assert.equal(findInMemory(daemon.pid, lockedKeys), []);
+});
+
+test('what autounlock works with does not pass the main thread either, from files or from the environment', async () => {
+  const file = join(daemon.data, 'passphrase');
+  const own = join(daemon.data, 'own.json');
+  const unlocked = needles.filter(({ name }) => /of (demo|paired)$/.test(name));
+  assert.is(unlocked.length, 6, 'passphrase, private key and unsealing key of each');
+  writeFileSync(own, JSON.stringify({ paired: passphrases.paired }), { mode: 0o600 });
+  env.REDOUBT_AUTOUNLOCK_PASSPHRASES_FILE = own;
+  for (const [name, value] of [
+    ['NSECBUNKER_AUTOUNLOCK_PASSPHRASE', readFileSync(file, 'utf8').trim()],
+    ['NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE', file],
+  ] as const) {
+    await daemon.stop();
+    const [printed, tapped] = [daemon.output.length, statSync(tapFile).size];
+    env[name] = value;
+    await daemon.start();
+    delete env[name];
+    assert.match(daemon.output.slice(printed), 'unlocked 2/2 keys');
+    const snapshot = join(folder, 'autounlock.heapsnapshot');
+    await ask({ snapshot });
+    assert.equal(findInFile(snapshot, unlocked), []);
+    assert.equal(findIn(readFileSync(tapFile).subarray(tapped), unlocked), []);
+    assert.equal(findIn(Buffer.from(daemon.output.slice(printed)), unlocked), []);
+  }
 });
 
 test('each probe finds a secret that was planted', async () => {
