@@ -9,6 +9,8 @@ import { loadLibc } from './host/libc.ts';
 import { refuseDumps } from './host/no-dumps.ts';
 import { Notify } from './host/notify.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
+import { takeAutounlockSources } from './key/autounlock-sources.ts';
+import type { AutounlockSources } from './keystore/protocol.ts';
 import { takeLock } from './lock.ts';
 import { type Log, makeLog } from './log.ts';
 import { Metrics } from './metrics.ts';
@@ -46,6 +48,7 @@ const DRAIN_MS = 5_000;
  * @returns the process's exit code; what went wrong was said on standard error
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const autounlock = takeAutounlockSources(process.env, process.cwd());
   process.umask(0o077);
   // With a listener of its own, SIGUSR1 does not open the inspector.
   process.on('SIGUSR1', () => {});
@@ -63,7 +66,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const lock = takeLock(installation.data);
   if (!lock.ok) return refuse(lock.refusal, FAILED);
   try {
-    return await new Daemon(options, installation).run();
+    return await new Daemon(options, installation, autounlock).run();
   } finally {
     lock.release();
   }
@@ -72,6 +75,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 class Daemon {
   readonly #options: DaemonOptions;
   readonly #installation: Installation;
+  readonly #autounlock: AutounlockSources;
   readonly #end = Promise.withResolvers<number>();
   #log: Log = makeLog({ level: 'info', format: 'auto' });
   #signer: Signer | undefined;
@@ -80,9 +84,10 @@ class Daemon {
   #notify: Notify | null = null;
   #stopping = false;
 
-  constructor(options: DaemonOptions, installation: Installation) {
+  constructor(options: DaemonOptions, installation: Installation, autounlock: AutounlockSources) {
     this.#options = options;
     this.#installation = installation;
+    this.#autounlock = autounlock;
   }
 
   async run(): Promise<number> {
@@ -133,6 +138,7 @@ class Daemon {
       quickstart: quickstart ? this.#installation.data : null,
       allowEmptyDatabase,
       migrate,
+      autounlock: this.#autounlock,
       clock: systemClock,
       log: Object.assign((line: LogLine) => this.#log(line), {
         enabled: (level: LogLine['level'], module: string) => this.#log.enabled(level, module),
@@ -153,6 +159,8 @@ class Daemon {
       if (!http.ok) throw new StartRefusal(http.refusal, FAILED);
       this.#http = http.value;
     }
+    const isEnding = await Promise.race([signer.requestsTaken.then(() => false), this.#end.promise.then(() => true)]);
+    if (isEnding) return;
     const where = { database: config.database, http: this.#http?.url ?? null, embeddedRelay: signer.embeddedUrl };
     this.#log({ level: 'info', message: 'ready', fields: { version, pid: process.pid, ...where } });
     if (quickstart) await this.#demonstrate(signer);

@@ -1,15 +1,20 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './cli/audit.ts';
+import { backupCommand } from './cli/backup.ts';
 import { configCommand } from './cli/config.ts';
+import { doctorCommand } from './cli/doctor.ts';
 import { keyCommand } from './cli/key.ts';
+import { migrateCommand } from './cli/migrate.ts';
 import { say } from './cli/output.ts';
 import { pairCommand } from './cli/pair.ts';
 import { policyCommand } from './cli/policy.ts';
 import { EXIT, Refusal } from './cli/refusal.ts';
 import { requestsCommand } from './cli/requests.ts';
+import { restoreCommand } from './cli/restore.ts';
 import { startCommand } from './cli/start.ts';
 import { statusCommand } from './cli/status.ts';
+import { stripPhotocopiesCommand } from './cli/strip-photocopies.ts';
 import { tokenCommand } from './cli/token.ts';
 import { topCommand } from './cli/top.ts';
 import { userCommand } from './cli/user.ts';
@@ -30,7 +35,12 @@ export function program(): Command {
     .addCommand(requestsCommand())
     .addCommand(pairCommand())
     .addCommand(auditCommand())
-    .addCommand(configCommand());
+    .addCommand(configCommand())
+    .addCommand(doctorCommand())
+    .addCommand(stripPhotocopiesCommand())
+    .addCommand(backupCommand())
+    .addCommand(restoreCommand())
+    .addCommand(migrateCommand());
 }
 
 /**

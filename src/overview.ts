@@ -90,8 +90,5 @@ function reasons({ relays, quarantined, autounlock }: DaemonStatus, policy: Poli
     found.push(`no relay is ready (${why || 'none is configured'})`);
   }
   for (const { key, reason } of quarantined) found.push(`key ${key} is quarantined: ${reason}`);
-  if (autounlock !== null && !autounlock.complete) {
-    found.push(`autounlock is incomplete: ${autounlock.unlocked} of ${autounlock.total} keys are unlocked`);
-  }
-  return found;
+  return autounlock === null ? found : [...found, ...autounlock.reasons];
 }

@@ -3,9 +3,10 @@ import type { Clock } from './actor/clock.ts';
 import type { Link } from './actor/link.ts';
 import { Supervised } from './actor/supervised.ts';
 import { startThread } from './actor/thread.ts';
-import { AdminGate } from './admin/gate.ts';
+import { AdminGate, gateHandlers } from './admin/gate.ts';
 import type { AdminOpened, AdminToMain, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import type { Config } from './config.ts';
+import { Autounlock } from './key/autounlock.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
 import { Keys } from './key/keys.ts';
@@ -14,20 +15,22 @@ import { keySettings } from './key/settings.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
-import type { MainToVault, VaultToMain } from './keystore/protocol.ts';
+import type { AutounlockInspection, AutounlockSources, MainToVault, VaultToMain } from './keystore/protocol.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
 import { Overview } from './overview.ts';
+import { policyOptions } from './policy/open-options.ts';
 import type { LogLine, MainToPolicy, PolicyToMain } from './policy/protocol.ts';
 import { advertisedRelays } from './relay/advertised.ts';
 import type { EmbeddedRelay } from './relay/embedded.ts';
 import { embeddedOf, notListening } from './relay/embedded-of.ts';
 import { HandledIds } from './relay/handled.ts';
 import type { Incoming } from './relay/protocol.ts';
+import { relaysReady } from './relay/ready.ts';
 import { Relays } from './relay/relays.ts';
 import { adminSubscriptions, CLIENT_KIND, clientSubscriptions } from './relay/subscriptions.ts';
-import { StartRefusal } from './start-refusal.ts';
+import { EX_CONFIG, StartRefusal } from './start-refusal.ts';
 import { workerFile } from './worker-files.ts';
 
 export interface SignerOptions {
@@ -37,6 +40,7 @@ export interface SignerOptions {
   allowEmptyDatabase: boolean;
   /** False: a database that needs a migration is refused. */
   migrate: boolean;
+  autounlock: AutounlockSources;
   clock: Clock;
   log: Log;
   metrics: Metrics;
@@ -45,6 +49,8 @@ export interface SignerOptions {
 }
 
 const HUNG_CHECK_MS = 1_000;
+/** A database that is adopted is copied first, however large it is. */
+const OPEN_MS = 3_600_000;
 
 /**
  * The actors of one daemon and the links between them. The main thread runs this: it moves ciphertext, names, public
@@ -72,7 +78,10 @@ export class Signer {
   #strangers!: Strangers;
   #keys!: Keys;
   #custody!: Custody;
+  #autounlock!: Autounlock;
   #hungTimer: NodeJS.Timeout | undefined;
+  /** Set by `start`: resolves when client requests are taken, which is when autounlock is done. */
+  requestsTaken: Promise<void> = Promise.resolve();
 
   constructor(options: SignerOptions) {
     this.#options = options;
@@ -86,7 +95,7 @@ export class Signer {
       policy: () => this.#policy.link,
       curve: () => this.#curve,
       schemaVersion: () => this.#schemaVersion,
-      autounlock: () => null,
+      autounlock: () => this.#autounlock.state(),
     });
     this.#admin = this.#superviseAdmin();
     this.#policy = this.#supervisePolicy();
@@ -99,26 +108,30 @@ export class Signer {
     return this.#opened.config;
   }
 
-  /** Starts everything else; when it resolves, requests are taken. @throws StartRefusal */
+  /** Starts everything else; admin requests are taken when it resolves. @throws StartRefusal */
   async start(config: Config): Promise<void> {
     this.#config = config;
     this.#unlockers = new UnlockPool({ filename: workerFile('unlock') });
     const keystore = await this.#unlockers.prepare(config.keystore.dir);
     if (!keystore.ok) throw new StartRefusal(keystore.refusal, 1);
     this.#keysAtRest = keystore.keys;
+    const autounlock = await this.#unlockers.inspect(this.#options.autounlock);
+    if (!autounlock.ok) throw new StartRefusal(autounlock.refusal, EX_CONFIG);
+    for (const warning of autounlock.warnings) this.#from('main')({ level: 'warn', message: warning, fields: {} });
     await this.#policy.start();
     await this.#vault.start();
+    this.#makeKeys(autounlock);
+    await this.#custody.begin();
+    await this.#autounlock.prepare();
     await this.#makeRelays();
-    this.#makeKeys();
+    // The embedded relay's URL is known by now.
+    this.#keys.reconfigure(keySettings(this.#config, this.advertised));
     this.#introduceAdminToPolicy();
     this.#tellAdmin();
-    for (const row of await this.#policy.link.ask('keys', null)) {
-      if (row.deletedAt === null) this.#keys.add(row.name, row.pubkey);
-    }
-    this.#relays.onEvent((incoming) => this.#route(incoming));
     await this.#resubscribe();
     this.#blanks.fill();
     this.#hungTimer = setInterval(() => this.#keys.checkHung(this.#clock.mono()), HUNG_CHECK_MS);
+    this.requestsTaken = this.#autounlock.start();
   }
 
   get admin(): Link<MainToAdmin, AdminToMain> {
@@ -174,11 +187,16 @@ export class Signer {
       clock: this.#options.clock,
       start: () => startThread(workerFile('admin'), { name: 'admin' }),
       handlers: {
-        publish: ({ event }) => this.#adminGate.publish(event),
-        verdict: ({ seq, ok }) => this.#adminGate.verdict(seq, ok),
-        createKey: ({ name, port, pairing }) => this.#custody.create(name, { port }, pairing),
+        ...gateHandlers(() => this.#adminGate),
+        createKey: ({ name, port, ...wanted }) => this.#custody.create(name, { port }, wanted),
+        changePassphrase: ({ name, port }) => this.#custody.change(name, { port }),
+        purgeKey: ({ name, pubkey }) => this.#custody.purge(name, pubkey),
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
-        lockKeys: ({ names, deleted }) => this.#custody.lock(names, deleted),
+        lockKeys: ({ names, deleted, every }) => {
+          const all = every === true ? [...this.#keys.all()].map((key) => key.name) : names;
+          this.#autounlock.locked(all);
+          return this.#custody.lock(all, deleted);
+        },
         unlocked: () => this.#keys.unlocked(),
         status: () => this.overview.status(),
         log: this.#from('admin'),
@@ -188,7 +206,7 @@ export class Signer {
         const opened = await link.ask('open', { configPath, quickstart });
         if (!opened.ok) throw new StartRefusal(opened.refusal, opened.exitCode);
         this.#opened = opened;
-        if (this.#keys === undefined) return;
+        if (this.#adminGate === undefined) return;
         this.#adminGate.forget();
         this.#introduceAdminToPolicy();
         this.#tellAdmin();
@@ -209,7 +227,7 @@ export class Signer {
         log: this.#from('policy'),
       },
       up: async (link) => {
-        const opened = await link.ask('open', this.#policyOptions(), { timeoutMs: 60_000 });
+        const opened = await link.ask('open', this.#openOptions(), { timeoutMs: OPEN_MS });
         if (!opened.ok) throw new StartRefusal(opened.refusal, 1);
         this.#schemaVersion = opened.schemaVersion;
         if (this.#keys === undefined) return;
@@ -229,6 +247,7 @@ export class Signer {
       up: async (link) => {
         // Answered by a vault that is there; what an earlier one held is gone with its thread.
         await link.ask('forgetAll', null);
+        void this.#autounlock?.vaultRestarted();
       },
       down: (reason, delayMs) => this.#crashed('vault', reason, delayMs),
     });
@@ -241,19 +260,10 @@ export class Signer {
     this.#options.log({ level: 'error', message, fields: { delayMs }, module: 'main' });
   }
 
-  #policyOptions() {
-    const config = this.#config;
-    return {
-      databasePath: config.database,
-      maxClockSkew: config.maxClockSkew,
-      auditRetentionDays: config.auditRetentionDays,
-      kindsNotInAll: config.kindsNotInAll,
-      reserved: this.#reserved,
-      askForStrangers: config.askForStrangers,
-      keysInKeystore: this.#keysAtRest + this.#opened.config.keyNames.length,
-      allowEmptyDatabase: this.#options.allowEmptyDatabase,
-      migrate: this.#options.migrate,
-    };
+  #openOptions() {
+    const { allowEmptyDatabase, migrate } = this.#options;
+    const keys = { inKeystore: this.#keysAtRest, legacy: this.#opened.config.keyNames };
+    return policyOptions(this.#config, this.#reserved, keys, { allowEmptyDatabase, migrate });
   }
 
   get #reserved(): string[] {
@@ -275,7 +285,7 @@ export class Signer {
 
   // --- keys ---
 
-  #makeKeys(): void {
+  #makeKeys(inspected: Extract<AutounlockInspection, { ok: true }>): void {
     const { limits, curve, maxActiveKeys, keystore } = this.#config;
     const { metrics, log } = this.#options;
     const wanted = curve === 'auto' ? undefined : curve;
@@ -295,13 +305,7 @@ export class Signer {
       {
         ...keySettings(this.#config, this.advertised),
         clock: this.#clock,
-        release: async (pubkey) => {
-          const answer = this.#vault.link.ask('release', { pubkey });
-          return answer.then(
-            (port) => port ?? 'locked',
-            () => 'unavailable' as const,
-          );
-        },
+        release: (pubkey) => this.#custody.release(pubkey),
         attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
         publish: (pubkey, request, response) => {
@@ -330,10 +334,20 @@ export class Signer {
       logN: keystore.logN,
       pool: this.#unlockers,
       keys: this.#keys,
+      blanks: this.#blanks,
+      file: { path: this.#options.configPath, config: this.#opened.config },
+      log,
       vault: () => this.#vault.link,
       policy: () => this.#policy.link,
       resubscribe: () => this.#resubscribe(),
     });
+    const surroundings = {
+      custody: this.#custody,
+      relaysReady: () => relaysReady(this.#relays),
+      clock: this.#clock,
+      log,
+    };
+    this.#autounlock = new Autounlock(this.#options.autounlock, inspected, surroundings);
   }
 
   // --- relays ---
@@ -345,8 +359,8 @@ export class Signer {
       this.#embedded = embeddedOf(this.#config, {
         clock: this.#clock,
         random,
+        isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys.get(pubkey)?.listens === true,
         verify: this.#verify,
-        isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys?.get(pubkey)?.unlocked === true,
       });
     }
     this.#relays = new Relays({
@@ -364,6 +378,7 @@ export class Signer {
       relays: this.#relays,
       dropped: (reason) => this.#options.metrics.dropped(reason),
     });
+    this.#relays.onEvent((incoming) => this.#route(incoming));
     this.#relays.counting.onPublished = (ms) => this.#options.metrics.times.observe('publish', ms);
     await this.#relays.start().catch((error) => {
       throw notListening(embeddedRelay.listen, error);

@@ -5,6 +5,7 @@ import { ActorError, type Body, wipe } from '../actor/protocol.ts';
 import type { Curve } from '../curve/curve.ts';
 import type { Random } from '../curve/random.ts';
 import { writeDurably } from '../keystore/durable.ts';
+import { Permits } from '../keystore/permits.ts';
 import { bytesToHex } from '../nip46/hex.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import { Approvals, type Pending } from './approvals.ts';
@@ -32,6 +33,8 @@ import { WrongPassphrases } from './wrong-passphrases.ts';
 
 /** Exit code for a configuration that must be mended (sysexits.h, EX_CONFIG). */
 const EX_CONFIG = 78;
+/** Tasks that unlockers are given at once: less than they let wait, and more than there are of them. */
+const UNLOCKERS = 16;
 
 /** What exists once the daemon's key is here. */
 interface Opened {
@@ -97,6 +100,7 @@ export class AdminActor {
       queue: new Queue(),
       locks: new Locks(),
       wrongPassphrases: new WrongPassphrases(clock),
+      unlockers: new Permits(UNLOCKERS, Number.POSITIVE_INFINITY),
       clock,
     };
   }

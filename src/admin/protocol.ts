@@ -1,7 +1,7 @@
 /** Between the main thread and the admin actor. The main thread sees ciphertext, names and public keys. */
 import type { MessagePort } from 'node:worker_threads';
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
-import type { CreateResult, UnlockResult } from '../keystore/protocol.ts';
+import type { ChangeResult, CreateResult, UnlockResult } from '../keystore/protocol.ts';
 import type { GrantedMethod, LogLine, Outcome, Pairing } from '../policy/protocol.ts';
 
 /** nsecbunker.json without its secrets (no admin.key, no key material, no passphrase). */
@@ -13,6 +13,8 @@ export type RedactedConfig = {
   /** As written: a path, `file:...` or `sqlite://...`; null when the file names none. */
   database: string | null;
   keyNames: string[];
+  /** Those of them that lie there unencrypted (nsecbunkerd's recoverable keys). */
+  plainKeyNames: string[];
   /** Our own options, as JSON text, checked by src/config.ts. */
   redoubt: string;
   warnings: string[];
@@ -71,7 +73,7 @@ export type QuickstartMade =
   | { ok: false; refusal: string };
 
 /** How far the unlocking of keys at start has come. `complete`: every key that should be is unlocked. */
-export type AutounlockState = { complete: boolean; unlocked: number; total: number };
+export type AutounlockState = { complete: boolean; unlocked: number; total: number; reasons: string[] };
 
 /** What the daemon tells about itself, for get_status. */
 export type DaemonStatus = {
@@ -97,15 +99,24 @@ export type AdminToMain = MainProtocol<{
   publish: Tell<{ event: string }>;
   /** Whether the event `seq` is what it claims: one for each `event`. */
   verdict: Tell<{ seq: number; ok: boolean }>;
+  /** A request came to nothing; metrics count it by reason. */
+  dropped: Tell<{ reason: string }>;
   /**
    * Creates a sealed key, its Key row and its subscription; answered when a client could connect. `port` carries
-   * the passphrase (and an imported key) to the unlocker. `pairing`: a token for it, or no key either.
+   * the passphrase (and an imported key: `imports`) to the unlocker. `pairing`: a token for it, or no key either.
    */
-  createKey: Ask<{ name: string; port: MessagePort; pairing?: Pairing }, CreateResult>;
+  createKey: Ask<{ name: string; port: MessagePort; pairing?: Pairing; imports?: boolean }, CreateResult>;
+  /** Seals one key anew under another passphrase, or (null) every key that the old one opens. */
+  changePassphrase: Ask<{ name: string | null; port: MessagePort }, ChangeResult>;
+  /** Removes the sealed file of a deleted key. */
+  purgeKey: Ask<{ name: string; pubkey: string }, Outcome<null>>;
   /** Unlocks keys; answered when their subscriptions are live. `file`: a passphrase file for the unlocker to read. */
   unlockKeys: Ask<{ names: string[]; source: { port: MessagePort } | { file: string } }, UnlockResult>;
-  /** Ends the key's actor and makes the vault forget it. `deleted`: from now on there are no such keys. */
-  lockKeys: Ask<{ names: string[]; deleted?: true }, Outcome<number>>;
+  /**
+   * Ends the key's actor and makes the vault forget it. `deleted`: from now on there are no such keys. `every`: all that
+   * there are, whatever `names` says, those too that are only being opened.
+   */
+  lockKeys: Ask<{ names: string[]; deleted?: true; every?: true }, Outcome<number>>;
   /** Names and pubkeys of the keys that are unlocked now, which of them a thread holds, and which crashed too often. */
   unlocked: Ask<null, { name: string; pubkey: string; active: boolean; quarantined?: boolean }[]>;
   status: Ask<null, DaemonStatus>;

@@ -21,8 +21,8 @@ export interface TransportLimits {
   maxContent: number;
 }
 
-/** Why an event is not looked at; nobody is told. */
-export type Dropped = 'not an admin event' | 'too large' | 'clock skew';
+/** Why an event is not looked at any further; nobody is told. */
+export type Unfit = 'too large' | 'clock skew';
 
 /** The envelope of the admin RPC: opens events that are addressed to the daemon's key, and seals its answers. */
 export class Transport {
@@ -40,15 +40,19 @@ export class Transport {
     this.#conversations = new Conversations(key, CONVERSATIONS);
   }
 
-  /** Everything that can be told without the curve. */
-  read(raw: string, limits: TransportLimits): NostrEvent | Dropped {
+  /** An event that is shaped like one to us; null for what is none. */
+  read(raw: string): NostrEvent | null {
     const event = parseEvent(raw);
-    if (event === null || !KINDS.includes(event.kind)) return 'not an admin event';
-    if (!event.tags.some((tag) => tag[0] === 'p' && tag[1] === this.pubkey)) return 'not an admin event';
-    if (event.pubkey === this.pubkey) return 'not an admin event';
+    if (event === null || !KINDS.includes(event.kind)) return null;
+    if (!event.tags.some((tag) => tag[0] === 'p' && tag[1] === this.pubkey)) return null;
+    return event.pubkey === this.pubkey ? null : event;
+  }
+
+  /** What else can be told without the curve. */
+  unfit(event: NostrEvent, limits: TransportLimits): Unfit | null {
     if (event.content.length > limits.maxContent) return 'too large';
     if (Math.abs(event.created_at - unixNow(this.#clock)) > limits.maxClockSkew) return 'clock skew';
-    return event;
+    return null;
   }
 
   /** Whether id and signature are the event's own (NIP-01). */

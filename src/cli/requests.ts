@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { callList } from './listed.ts';
 import { cell, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
 import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
@@ -34,7 +35,7 @@ interface ListedRequest {
 }
 
 async function list(options: RemoteOptions): Promise<void> {
-  const requests = JSON.parse(await withDaemon(options, (call) => call('get_requests'))) as ListedRequest[];
+  const requests = await withDaemon(options, (call) => callList<ListedRequest>(call, 'get_requests'));
   const rows = requests.map(({ id, key, client, method, kind, description, waiting, created_at }) => {
     const what = kind === null ? method : `${method}:${kind}`;
     return [id, key, what, client, description, waiting ? 'waits' : 'refused for want of an answer', created_at];

@@ -63,6 +63,11 @@ export type MainToKey = MainProtocol<{
     } & KeySettings,
     { ok: true } | { ok: false; refusal: string }
   >;
+  /**
+   * Opens a key that nsecbunkerd encrypted and tells its pubkey: only this shows whether the passphrase was right.
+   * `pubkey`: what it must be, empty when nobody knows. The thread is good for nothing else then, and is ended.
+   */
+  check: Ask<{ pubkey: string; vault: MessagePort }, { ok: true; pubkey: string } | { ok: false; refusal: string }>;
   /** A NIP-46 event as the relay sent it. `arrived`: monotonic ms. `again`: a thread that crashed had it before. */
   event: Tell<{ seq: number; raw: string; arrived: number; lane: Lane; again: boolean }>;
   /** The configuration was read again: in force from the next request on. */

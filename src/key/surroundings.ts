@@ -15,6 +15,8 @@ export interface Surroundings extends KeySettings {
   readonly clock: Clock;
   readonly events: ThreadCounts;
   takeThread(): Promise<KeyThread | null>;
+  /** A key has nothing more to do. */
+  rested(): void;
   /** A port on which the vault's `Unsealing` waits. */
   release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'>;
   attachPolicy(keyName: string, port: MessagePort): void;

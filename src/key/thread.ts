@@ -25,6 +25,10 @@ export class KeyThread {
   readonly link: Link<MainToKey, KeyToMain>;
   /** Resolves when the backend is loaded and warm; false when the thread ended before. */
   readonly ready: Promise<boolean>;
+  /** Gives its place to another key, though the thread goes on. */
+  leavePlace: () => void = () => {};
+  /** Resolves when the thread is gone. */
+  readonly gone: Promise<void>;
   readonly #worker: Worker;
   #events: ThreadEvents | undefined;
   #ending = false;
@@ -65,8 +69,11 @@ export class KeyThread {
     this.#worker.on('error', (error: Error & { code?: string }) => {
       this.#reason = error.code === undefined ? error.name : `${error.name} ${error.code}`;
     });
+    const gone = Promise.withResolvers<void>();
+    this.gone = gone.promise;
     this.#worker.on('exit', (code) => {
       resolve(false);
+      gone.resolve();
       if (!this.#ending) this.#events?.crashed(this.#reason || `exit code ${code}`);
     });
   }

@@ -7,16 +7,19 @@ import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
 
 /**
- * `locked`: only the sealed file exists. `inactive`: the vault can open it. `activating`, `active`: a thread of its
+ * `locked`: only the sealed file exists. `expected`: the same, but a sweep is about to open it, and its requests wait
+ * for the end of that. `inactive`: the vault can open it. `activating`, `active`: a thread of its
  * own holds it. `quarantined`: it crashed too often, or its file is damaged; it answers nothing, and health names it.
  */
-export type KeyState = 'locked' | 'inactive' | 'activating' | 'active' | 'quarantined';
+export type KeyState = 'locked' | 'expected' | 'inactive' | 'activating' | 'active' | 'quarantined';
 
 interface InFlight {
   incoming: Incoming;
   lane: Lane;
   /** How many threads have had it. */
   attempts: number;
+  /** The thread of now has it. */
+  isSent: boolean;
   /** It waits for an admin, not for the key. */
   pending: boolean;
 }
@@ -41,6 +44,8 @@ export class VirtualKey {
   reason: string | null = null;
   /** Monotonic ms of the last event, for passivation by least recent use. */
   lastUsed = 0;
+  /** Monotonic ms since when a thread holds it, while one does. */
+  activeSince = 0;
   readonly #around: Surroundings;
   readonly #restarts = new Restarts();
   readonly #inFlight = new Map<number, InFlight>();
@@ -48,11 +53,13 @@ export class VirtualKey {
   #pending = 0;
   #thread: KeyThread | null = null;
   #nextSeq = 1;
-  /** Monotonic ms. */
-  #activeSince = 0;
   /** Counts locks: what was under way before one is over after it, even if the key was unlocked again meanwhile. */
   #locks = 0;
   #onIdle: (() => void)[] = [];
+  /** Others wait for its thread. */
+  #yields = false;
+  /** It has given its place up, while admins decide, and keeps its thread. */
+  #isWaiting = false;
 
   constructor(name: string, pubkey: string, around: Surroundings) {
     this.name = name;
@@ -61,7 +68,22 @@ export class VirtualKey {
   }
 
   get unlocked(): boolean {
+    return this.state !== 'locked' && this.state !== 'expected';
+  }
+
+  /** Whether its requests are subscribed to. */
+  get listens(): boolean {
     return this.state !== 'locked';
+  }
+
+  /** Whether its thread takes one of the places: not when all that it does is wait for an admin. */
+  get isActive(): boolean {
+    return this.state === 'active' && !this.#isWaiting;
+  }
+
+  /** Whether no thread has an event of it in hand. */
+  get isIdle(): boolean {
+    return !this.#inFlight.values().some((entry) => entry.isSent);
   }
 
   get queued(): number {
@@ -74,6 +96,27 @@ export class VirtualKey {
     this.state = 'inactive';
     this.reason = null;
     this.#restarts.reset();
+    if (this.#inFlight.size > 0) void this.#activate();
+  }
+
+  /**
+   * A sweep is about to open it: what comes meanwhile waits, and so does what no thread has in hand. A thread that holds
+   * the key keeps working.
+   */
+  expect(): void {
+    if (this.state === 'active' || this.state === 'quarantined') return;
+    if (this.state === 'activating') {
+      this.#locks++;
+      for (const entry of this.#inFlight.values()) entry.isSent = false;
+      void this.#thread?.end();
+      this.#thread = null;
+    }
+    this.state = 'expected';
+  }
+
+  /** The sweep is over and has not opened it: it stays locked. */
+  async giveUp(): Promise<void> {
+    if (this.state === 'expected') await this.lock();
   }
 
   /** Ends the thread at once; what was in flight is dropped. */
@@ -86,15 +129,22 @@ export class VirtualKey {
     await thread?.end();
   }
 
-  /** Ends the thread of an idle key; the vault can open it again. */
+  /** Ends its thread if nothing is in work there; the vault can open it again. */
   async passivate(): Promise<boolean> {
-    if (this.state !== 'active' || this.#inFlight.size > 0) return false;
+    if (this.state !== 'active' || !this.isIdle) return false;
     this.state = 'inactive';
     this.#around.events.passivations++;
     const thread = this.#thread;
     this.#thread = null;
+    // What came after it was to yield: it queues up behind those who wait already.
+    if (this.#inFlight.size > 0) void this.#activate();
     await thread?.end();
     return true;
+  }
+
+  /** Starts nothing more, and ends its thread when what is in work there is done. */
+  yield(): void {
+    this.#yields = true;
   }
 
   /** Takes an event into the key's queue. */
@@ -112,10 +162,11 @@ export class VirtualKey {
     }
     const seq = this.#nextSeq++;
     this.lastUsed = incoming.arrived;
-    const entry: InFlight = { incoming, lane, attempts: 0, pending: false };
+    const entry: InFlight = { incoming, lane, attempts: 0, isSent: false, pending: false };
     this.#inFlight.set(seq, entry);
-    if (this.state === 'active') this.#send(seq, entry);
-    else if (this.state === 'inactive') void this.#activate();
+    if (this.state === 'active') {
+      if (!this.#yields) this.#send(seq, entry);
+    } else if (this.state === 'inactive') void this.#activate();
   }
 
   /** Tells the thread, if there is one, what is configured now. */
@@ -136,7 +187,7 @@ export class VirtualKey {
     if (this.state !== 'active') return;
     const oldest = this.#inFlight.values().next().value;
     if (oldest === undefined) return;
-    const age = now - Math.max(oldest.incoming.arrived, this.#activeSince);
+    const age = now - Math.max(oldest.incoming.arrived, this.activeSince);
     if (age > this.#around.limits.requestDeadline + HUNG_AFTER_MS) this.#thread?.kill('it hung');
   }
 
@@ -216,8 +267,11 @@ export class VirtualKey {
     }
     this.state = 'active';
     this.#around.events.activations++;
-    this.#activeSince = this.#around.clock.mono();
+    this.#yields = false;
+    this.#isWaiting = false;
+    this.activeSince = this.#around.clock.mono();
     for (const [seq, entry] of this.#inFlight) this.#send(seq, entry);
+    this.#settle();
   }
 
   /** Whether an activation that began after so many locks has been overtaken. */
@@ -242,11 +296,13 @@ export class VirtualKey {
     if (entry === undefined || entry.pending) return;
     entry.pending = true;
     this.#pending++;
+    this.#leavePlace();
   }
 
   #send(seq: number, entry: InFlight): void {
     const { raw, arrived } = entry.incoming;
     entry.attempts++;
+    entry.isSent = true;
     if (entry.pending) {
       entry.pending = false;
       this.#pending--;
@@ -273,6 +329,7 @@ export class VirtualKey {
   #crashed(reason: string): void {
     this.#around.events.crashes++;
     for (const [seq, entry] of this.#inFlight) {
+      entry.isSent = false;
       if (entry.attempts < MAX_ATTEMPTS) continue;
       this.#remove(seq, entry);
       entry.incoming.verdict?.(false, 'error: the signer failed on this event');
@@ -312,8 +369,21 @@ export class VirtualKey {
     if (entry.pending) this.#pending--;
   }
 
+  /** Admins may take minutes: nobody waits for its place meanwhile. */
+  #leavePlace(): void {
+    if (this.#pending === 0 || this.#inFlight.values().some((entry) => entry.isSent && !entry.pending)) return;
+    this.#isWaiting = true;
+    this.#thread?.leavePlace();
+    if (!this.#yields) return;
+    this.#yields = false;
+    for (const [seq, entry] of this.#inFlight) if (!entry.isSent) this.#send(seq, entry);
+  }
+
   #settle(): void {
-    if (this.#inFlight.size > 0 || this.#onIdle.length === 0) return;
+    if (this.#yields) this.#leavePlace();
+    if (this.#yields || this.#isWaiting) void this.passivate();
+    if (this.#inFlight.size > 0) return;
+    this.#around.rested();
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 }

@@ -9,6 +9,7 @@ import type { Desk } from './desk.ts';
 import { GroupCommit } from './group-commit.ts';
 import { Index } from './index.ts';
 import { Journal } from './journal.ts';
+import { KINDS_NOT_IN_ALL } from './kinds-not-in-all.ts';
 import { Passes } from './passes.ts';
 import type { LogLine, Outcome, PolicyOpenOptions, PolicyStatus } from './protocol.ts';
 import { pruneStep } from './prune.ts';
@@ -53,6 +54,9 @@ export class PolicyEngine {
   readonly #reserved: Set<string>;
   readonly #timers: NodeJS.Timeout[] = [];
   #toldHead = '';
+  /** The last KeyUser when the main thread was last told to forget who is bound. */
+  #toldKeyUser = 0;
+  #recountDue = false;
   #clockDistrusted = false;
 
   static async open(
@@ -98,7 +102,7 @@ export class PolicyEngine {
       reuses: new Reuses(clock),
       passes: new Passes(clock),
       askForStrangers: options.askForStrangers ?? store.origin === 'adopted',
-      kindsNotInAll: new Set(options.kindsNotInAll),
+      kindsNotInAll: new Set(options.kindsNotInAll ?? KINDS_NOT_IN_ALL[store.origin]),
       reserved: this.#reserved,
       bound: outside.bound,
     };
@@ -108,10 +112,7 @@ export class PolicyEngine {
       journal,
       index,
       replay,
-      onForeignChange: () => {
-        journal.recount(this.#rows);
-        outside.forgetClients();
-      },
+      onForeignChange: () => this.#changedOutside(),
       onClockSetBack: () => {
         outside.log({ level: 'warn', message: 'the clock was set back', fields: {} });
         this.#remember();
@@ -120,6 +121,7 @@ export class PolicyEngine {
       onFault: (reason) => this.#reportFault(reason),
     });
     this.#toldHead = this.#headKey();
+    this.#toldKeyUser = lookups.lastKeyUser();
     this.#timers.push(setInterval(() => this.minute(), MINUTE_MS).unref());
     this.#timers.push(setTimeout(() => void this.prune(), SECOND_MS).unref());
   }
@@ -155,6 +157,11 @@ export class PolicyEngine {
     return { ...status, writable: false, failure: status.failure ?? 'the database did not answer in time' };
   }
 
+  /** Names of the keys in nsecbunker.json. */
+  get legacyKeys(): readonly string[] {
+    return this.#options.legacyKeys ?? [];
+  }
+
   /** An admin's change: one transaction of the ORM, tried again while another program has the lock. */
   async change<T>(work: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
     const { clock } = this.desk;
@@ -176,8 +183,23 @@ export class PolicyEngine {
   /** What is done every minute: the head is told, last uses are written, old rows go. */
   minute(): void {
     this.tellHead();
+    if (this.#recountDue) this.desk.journal.recount(this.#rows);
+    this.#recountDue = false;
     if (this.desk.journal.hasTouched) void this.#flush();
     void this.prune();
+  }
+
+  /**
+   * Another program may change the file many times a second, for minutes (`redoubt strip-photocopies`). So counting the
+   * log's rows can wait, and the main thread is told to forget who is bound to which key only when clients were added:
+   * it knows their pubkeys alone, and of one that is gone the next decision says so.
+   */
+  #changedOutside(): void {
+    this.#recountDue = true;
+    const lastKeyUser = this.desk.lookups.lastKeyUser();
+    if (lastKeyUser === this.#toldKeyUser) return;
+    this.#toldKeyUser = lastKeyUser;
+    this.#outside.forgetClients();
   }
 
   /** The head of the audit chain, when it has changed since it was told. */

@@ -79,8 +79,10 @@ export type PolicyToKey = Record<never, never>;
 
 /** Dates are ms since the epoch. */
 export type KeyRow = {
+  /** 0 for a key of nsecbunker.json that was never unlocked here: it has no row, and nobody knows its pubkey. */
   id: number;
   name: string;
+  /** Empty as long as nobody knows it. */
   pubkey: string;
   createdAt: number;
   deletedAt: number | null;
@@ -214,6 +216,9 @@ export type Pairing = {
 
 export type Paired = { key: KeyRow; token: TokenRow };
 
+/** Part of a list that is in the order of its ids: rows behind `after`, of which the first `offset` are passed over. */
+export type Slice = { after: number; offset: number; limit: number };
+
 /** An admin command either did it or says in one line why not. */
 export type Outcome<T> = { ok: true; value: T } | { ok: false; refusal: string };
 
@@ -226,16 +231,30 @@ export type AdminToPolicy = {
   begin: Ask<{ admin: string; event: string; method: string; target: string; createdAt: number }, Outcome<null>>;
   /** Records how it ended. */
   end: Ask<{ admin: string; event: string; method: string; target: string; outcome: string }, Outcome<null>>;
+  /** An admin request that came to nothing. `genuine`: it is from `sender`; else it only says so. */
+  refused: Ask<
+    { sender: string; event: string; genuine: boolean; method: string | null; reason: string },
+    Outcome<null>
+  >;
   listKeys: Ask<null, KeyRow[]>;
+  /** Of the keys that were not deleted. */
+  pageKeys: Ask<Slice, KeyRow[]>;
+  /** By its name, deleted ones too; its counts are 0. */
+  findKey: Ask<{ name: string }, KeyRow | null>;
   /** Fails when the name is taken (deleted keys keep theirs) or the pubkey has another name. */
   createKey: Ask<{ name: string; pubkey: string }, Outcome<KeyRow>>;
   setLocked: Ask<{ name: string; locked: boolean }, Outcome<null>>;
   listPolicies: Ask<null, PolicyRow[]>;
+  pagePolicies: Ask<Slice, PolicyRow[]>;
+  /** Ids of the policies of this name, deleted ones left out. */
+  findPolicies: Ask<{ name: string }, number[]>;
   createPolicy: Ask<
     { name: string; description: string | null; expiresAt: number | null; rules: NewRule[] },
     Outcome<PolicyRow>
   >;
   listTokens: Ask<{ keyName: string }, TokenRow[]>;
+  /** Without those that were revoked before anybody redeemed them. */
+  pageTokens: Ask<{ keyName: string } & Slice, TokenRow[]>;
   createToken: Ask<
     { keyName: string; clientName: string; policyId: number; expiresAt: number | null; createdBy: string },
     Outcome<TokenRow>
@@ -245,11 +264,13 @@ export type AdminToPolicy = {
   pair: Ask<{ keyName: string; pairing: Pairing }, Outcome<Paired>>;
   /** Soft: the row keeps its name and pubkey. */
   deleteKey: Ask<{ name: string }, Outcome<null>>;
+  /** Removes a deleted key with its clients and tokens; its name is free then. */
+  purgeKey: Ask<{ name: string }, Outcome<null>>;
   deletePolicy: Ask<{ id: number }, Outcome<null>>;
   /** The rule that is there now: an identical one is not added twice. */
   addRule: Ask<{ policyId: number; rule: NewRule }, Outcome<RuleRow>>;
   removeRule: Ask<{ id: number }, Outcome<null>>;
-  listUsers: Ask<{ keyName: string; offset: number; limit: number | null }, UserRow[]>;
+  pageUsers: Ask<{ keyName: string } & Slice, UserRow[]>;
   /** Under one key, or under every key when `keyName` is null. */
   renameUser: Ask<{ pubkey: string; name: string; keyName: string | null }, Outcome<null>>;
   revokeUser: Ask<{ id: number }, Outcome<null>>;
@@ -290,7 +311,8 @@ export type PolicyOpenOptions = {
   /** s */
   maxClockSkew: number;
   auditRetentionDays: number;
-  kindsNotInAll: number[];
+  /** Null: what nsecbunkerd did where its installation was adopted, else what docs/POLICY.md says. */
+  kindsNotInAll: number[] | null;
   /** Pubkeys that no client may decrypt from: admins and the daemon. */
   reserved: string[];
   /** Whether admins are asked about strangers; null: where nsecbunkerd's installation was adopted. */
@@ -298,6 +320,8 @@ export type PolicyOpenOptions = {
   /** The keystore holds keys: an empty or missing database must not be created in silence. */
   keysInKeystore: number;
   allowEmptyDatabase: boolean;
+  /** Names of keys in nsecbunker.json: they are keys also before they have a row. */
+  legacyKeys?: string[];
   /** False: refuse a database that needs a migration. Left out: true. */
   migrate?: boolean;
 };

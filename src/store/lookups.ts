@@ -31,6 +31,7 @@ export class Lookups {
   readonly #rules: Database.Statement;
   readonly #token: Database.Statement;
   readonly #clients: Database.Statement;
+  readonly #lastKeyUser: Database.Statement;
   readonly #label: Database.Statement;
 
   constructor(db: Database.Database) {
@@ -53,6 +54,7 @@ export class Lookups {
         FROM "Token" t LEFT JOIN "KeyUser" u ON u.id = t.keyUserId WHERE t.token = ?`,
     );
     this.#clients = db.prepare('SELECT userPubkey FROM "KeyUser" WHERE keyName = ?').pluck();
+    this.#lastKeyUser = db.prepare(`SELECT seq FROM sqlite_sequence WHERE name = 'KeyUser'`).pluck();
     this.#label = db.prepare('SELECT description FROM "KeyUser" WHERE id = ?').pluck();
   }
 
@@ -103,6 +105,11 @@ export class Lookups {
       redeemedAt: readDateTime(row.redeemedAt),
       redeemedBy: row.redeemedBy as string | null,
     };
+  }
+
+  /** The highest id that a KeyUser was ever given; it grows with every new one. */
+  lastKeyUser(): number {
+    return (this.#lastKeyUser.get() as number | undefined) ?? 0;
   }
 
   /** Every client that was ever bound to the key. */

@@ -4,8 +4,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, rows } from '../support/database.ts';
-import { type Paired, pair } from '../support/provision.ts';
-import { type Encryption, openAdmin, RpcClient, type RpcResponse } from '../support/rpc.ts';
+import { adminOf, type Paired, pair } from '../support/provision.ts';
+import { type Encryption, RpcClient, type RpcResponse } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const daemon = new TestDaemon({
@@ -36,7 +36,7 @@ let seen = 0;
 
 test.before(async () => {
   await daemon.start();
-  admin = await openAdmin(daemon.adminSecretKey(), daemon.quickstart.daemon_pubkey, daemon.quickstart.relay);
+  admin = await adminOf(daemon);
 });
 test.after(async () => {
   admin?.close();
@@ -91,7 +91,7 @@ test('the question says who asks for what; an admin who has written nothing yet 
   await daemon.kill();
   await daemon.start();
   admin.close();
-  admin = await openAdmin(daemon.adminSecretKey(), daemon.quickstart.daemon_pubkey, daemon.quickstart.relay);
+  admin = await adminOf(daemon);
   seen = 0;
   client.close();
   client = await new RpcClient(client.secretKey, client.remote).open(daemon.quickstart.relay);
@@ -194,6 +194,7 @@ for (const result of [['no'], ['always', '', { kind: 'sixty' }], ['always', '', 
 test('nobody answers: not authorized; an `always` that comes late answers the next try', async () => {
   const answer = await sign(7);
   assert.is(answer.error, 'not authorized');
+  await until('the denial is logged', () => lines('denied').some((line) => line.includes('nothing-answers')));
   const { id } = await question();
   decide(id, ['always']);
   // As nsecbunkerd's web interface does right after it.
@@ -213,11 +214,13 @@ test('the same asked twice at once is one question, and both are answered', asyn
   assert.is(questions().length, 1);
 });
 
-test('a rule that is written for one answers the others that wait for it', async () => {
+test('a rule that is written for one answers the others that wait for it, at once', async () => {
+  const late = lines('approval: no answer in time').length;
   const answers = [sign(7), sign(7), sign(7)];
   await question(2);
   decide(questions()[1]!.id, ['always']);
   for (const answer of await Promise.all(answers)) signed(answer);
+  assert.is(lines('approval: no answer in time').length, late);
 });
 
 test('what waits for an admin holds no place in the queue', async () => {
@@ -353,6 +356,11 @@ test('every decision is in the audit log, with who made it and what it was', asy
   for (const row of [begun, ended]) assert.is(row!.admin, admin.pubkey);
   assert.is(begun!.target, `demo: always sign_event:7 for ${client.pubkey}`);
 });
+
+/** What the daemon has logged under this message. */
+function lines(message: string): string[] {
+  return daemon.output.split('\n').filter((line) => line.includes(`"msg":"${message}"`));
+}
 
 /** Audit rows of admins' answers, oldest first. */
 function decisions(): { [name: string]: unknown }[] {

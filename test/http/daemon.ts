@@ -16,7 +16,7 @@ export const status: DaemonStatus = {
   quarantined: [{ key: 'broken', reason: 'key file is damaged' }],
   queues: { keys: 4, publish: 5 },
   threads: { activations: 9, passivations: 8, crashes: 7 },
-  autounlock: { complete: false, unlocked: 3, total: 5 },
+  autounlock: { complete: false, unlocked: 3, total: 5, reasons: [] },
 };
 
 export const well: Findings = {

@@ -43,7 +43,7 @@ health('says 200 and what it found', async () => {
     relays: { 'ws://127.0.0.1:4736': 'ready', 'wss://relay.example/': 'degraded' },
     keys: { total: 5, unlocked: 3, locked: 2, active: 1 },
     quarantined: [{ key: 'broken', reason: 'key file is damaged' }],
-    autounlock: { complete: false, unlocked: 3, total: 5 },
+    autounlock: { complete: false, unlocked: 3, total: 5, reasons: [] },
     audit: { lastWrite: '2023-11-14T22:13:20.123Z', writable: true },
     curve: 'wasm',
     uptime: 61,

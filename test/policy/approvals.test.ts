@@ -62,6 +62,8 @@ test('nobody is asked about strangers unless that is configured', async () => {
 
 test('a pass is good for one request and its retries, of that client, method and kind', async () => {
   await bind();
+  await pass('other in', { client: hex('other'), method: 'connect', kind: null });
+  assert.ok((await connect({ client: hex('other'), pass: 'other in' })).ok);
   await pass('p');
   for (const other of [{ client: hex('other') }, { method: 'nip44_encrypt' as const, kind: null }, { kind: 2 }]) {
     assert.not((await open({ pass: 'p', ...other })).ok);
@@ -104,7 +106,7 @@ test('an approval writes one condition, however often; nothing for who is gone',
   assert.not((await write()).ok, 'not bound');
   await bind();
   for (let i = 0; i < 2; i++) assert.ok((await write({ label: 'a lamp' })).ok);
-  const [user] = await rig.admin.ask('listUsers', { keyName: 'key', offset: 0, limit: null });
+  const [user] = await rig.admin.ask('pageUsers', { keyName: 'key', after: 0, offset: 0, limit: 100 });
   assert.is(user!.conditions.length, 1);
   assert.is(user!.description, 'a lamp');
   assert.is((await rig.admin.ask('revokeUser', { id: user!.id })).ok, true);

@@ -1,4 +1,5 @@
 import { getAudit } from './audit.ts';
+import { changePassphrase } from './change-passphrase.ts';
 import { approveRequest, denyRequest, getRequests } from './client-requests.ts';
 import { createNewKey } from './create-new-key.ts';
 import { deleteKey } from './delete-key.ts';
@@ -8,6 +9,7 @@ import type { Method } from './method.ts';
 import { pair } from './pair.ts';
 import { createNewPolicy, getPolicies } from './policies.ts';
 import { addPolicyRule, deletePolicy, removePolicyRule } from './policy-rules.ts';
+import { purgeKey } from './purge-key.ts';
 import { addSigningCondition, removeSigningCondition } from './signing-conditions.ts';
 import { getStatus, ping } from './status.ts';
 import { createNewToken, getKeyTokens, issueToken, revokeToken } from './tokens.ts';
@@ -36,6 +38,8 @@ export const methods: ReadonlyMap<string, Method> = new Map([
   ['add_signing_condition', addSigningCondition],
   ['remove_signing_condition', removeSigningCondition],
   ['delete_key', deleteKey],
+  ['purge_key', purgeKey],
+  ['change_passphrase', changePassphrase],
   ['pair', pair],
   ['unlock_key', unlockKey],
   ['unlock_keys', unlockKeys],
