@@ -5,24 +5,28 @@ import { Supervised } from './actor/supervised.ts';
 import { startThread } from './actor/thread.ts';
 import { AdminGate, gateHandlers } from './admin/gate.ts';
 import type { AdminOpened, AdminToMain, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
+import { adminSettings } from './admin/settings.ts';
 import type { Config } from './config.ts';
 import { Autounlock } from './key/autounlock.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
 import { Keys } from './key/keys.ts';
 import { requestLine } from './key/request-line.ts';
+import { responseHead } from './key/response-head.ts';
 import { keySettings } from './key/settings.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
 import type { AutounlockInspection, AutounlockSources, MainToVault, VaultToMain } from './keystore/protocol.ts';
 import type { Log } from './log.ts';
+import type { StageReport } from './metrics/stage-times.ts';
 import type { Metrics } from './metrics.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
 import { Overview } from './overview.ts';
 import { policyOptions } from './policy/open-options.ts';
 import type { LogLine, MainToPolicy, PolicyToMain } from './policy/protocol.ts';
 import { advertisedRelays } from './relay/advertised.ts';
+import { connectedRelays } from './relay/connected.ts';
 import type { EmbeddedRelay } from './relay/embedded.ts';
 import { embeddedOf, notListening } from './relay/embedded-of.ts';
 import { HandledIds } from './relay/handled.ts';
@@ -171,7 +175,7 @@ export class Signer {
   /** Puts in force what may change while it runs. */
   apply(config: Config): void {
     this.#config = config;
-    this.#relays.setRelays(relaysOf(config));
+    this.#relays.setRelays(connectedRelays(config));
     this.#strangers.setRates(config.limits.strangersPerKey, config.limits.strangersTotal);
     this.#keys.reconfigure(keySettings(config, this.advertised));
     this.#policy.link.tell('settings', { reserved: this.#reserved });
@@ -183,9 +187,7 @@ export class Signer {
 
   #superviseAdmin(): Supervised<MainToAdmin, AdminToMain> {
     return new Supervised<MainToAdmin, AdminToMain>({
-      name: 'admin',
-      clock: this.#options.clock,
-      start: () => startThread(workerFile('admin'), { name: 'admin' }),
+      ...this.#single('admin'),
       handlers: {
         ...gateHandlers(() => this.#adminGate),
         createKey: ({ name, port, ...wanted }) => this.#custody.create(name, { port }, wanted),
@@ -211,15 +213,12 @@ export class Signer {
         this.#introduceAdminToPolicy();
         this.#tellAdmin();
       },
-      down: (reason, delayMs) => this.#crashed('admin', reason, delayMs),
     });
   }
 
   #supervisePolicy(): Supervised<MainToPolicy, PolicyToMain> {
     return new Supervised<MainToPolicy, PolicyToMain>({
-      name: 'policy',
-      clock: this.#options.clock,
-      start: () => startThread(workerFile('policy'), { name: 'policy' }),
+      ...this.#single('policy'),
       handlers: {
         bound: ({ keyName, client }) => this.#keys?.bound(keyName, client),
         forgetClients: () => this.#keys?.forgetClients(),
@@ -234,23 +233,29 @@ export class Signer {
         this.#introduceAdminToPolicy();
         this.#keys.reattachPolicy();
       },
-      down: (reason, delayMs) => this.#crashed('policy', reason, delayMs),
     });
   }
 
   #superviseVault(): Supervised<MainToVault, VaultToMain> {
     return new Supervised<MainToVault, VaultToMain>({
-      name: 'vault',
-      clock: this.#options.clock,
-      start: () => startThread(workerFile('vault'), { name: 'vault' }),
+      ...this.#single('vault'),
       handlers: { log: this.#from('vault') },
       up: async (link) => {
         // Answered by a vault that is there; what an earlier one held is gone with its thread.
         await link.ask('forgetAll', null);
         void this.#autounlock?.vaultRestarted();
       },
-      down: (reason, delayMs) => this.#crashed('vault', reason, delayMs),
     });
+  }
+
+  /** What all actors of which there is one have in common. */
+  #single(name: 'admin' | 'policy' | 'vault') {
+    return {
+      name,
+      clock: this.#clock,
+      start: () => startThread(workerFile(name), { name }),
+      down: (reason: string, delayMs: number | null) => this.#crashed(name, reason, delayMs),
+    };
   }
 
   #crashed(name: string, reason: string, delayMs: number | null): void {
@@ -277,10 +282,7 @@ export class Signer {
   }
 
   #tellAdmin(): void {
-    const { adminRelays, maxClockSkew, admins, limits, approvalTimeout } = this.#config;
-    const settings = { relays: this.advertised, maxClockSkew, admins, maxContent: limits.content, approvalTimeout };
-    const own = adminRelays.length > 0 ? adminRelays : this.advertised;
-    this.#admin.link.tell('settings', { ...settings, adminRelays: [...own] });
+    this.#admin.link.tell('settings', adminSettings(this.#config, this.advertised));
   }
 
   // --- keys ---
@@ -289,15 +291,9 @@ export class Signer {
     const { limits, curve, maxActiveKeys, keystore } = this.#config;
     const { metrics, log } = this.#options;
     const wanted = curve === 'auto' ? undefined : curve;
+    const times = (report: StageReport) => metrics.times.add(report);
     this.#blanks = new Blanks(
-      () =>
-        new KeyThread(
-          workerFile('key'),
-          wanted,
-          (name) => (this.#curve = name),
-          this.#from('key'),
-          (report) => metrics.times.add(report),
-        ),
+      () => new KeyThread(workerFile('key'), wanted, (name) => (this.#curve = name), this.#from('key'), times),
       this.#config.blankWorkers,
     );
     this.#strangers = new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal);
@@ -308,11 +304,8 @@ export class Signer {
         release: (pubkey) => this.#custody.release(pubkey),
         attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
-        publish: (pubkey, request, response) => {
-          const { raw, id, createdAt } = response;
-          const head = { id, pubkey, kind: CLIENT_KIND, created_at: createdAt, p: request.head.pubkey };
-          void this.#relays.publish(raw, head);
-        },
+        publish: (pubkey, request, response) =>
+          void this.#relays.publish(response.raw, responseHead(pubkey, request, response)),
         verified: (id) => this.#relays.remember(id),
         finished: (key, request, method, outcome, ms) => {
           metrics.finished(method, outcome, ms);
@@ -364,7 +357,7 @@ export class Signer {
       });
     }
     this.#relays = new Relays({
-      urls: relaysOf(this.#config),
+      urls: connectedRelays(this.#config),
       ...(this.#embedded === undefined ? {} : { embedded: this.#embedded }),
       clock: this.#clock,
       random,
@@ -402,8 +395,4 @@ export class Signer {
   #from(module: string): (line: LogLine) => void {
     return (line) => this.#options.log({ ...line, module });
   }
-}
-
-function relaysOf({ relays, adminRelays }: Config): string[] {
-  return [...new Set([...relays, ...adminRelays])];
 }
