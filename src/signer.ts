@@ -4,30 +4,33 @@ import type { Link } from './actor/link.ts';
 import { Supervised } from './actor/supervised.ts';
 import { startThread } from './actor/thread.ts';
 import { AdminGate, gateHandlers } from './admin/gate.ts';
-import type { AdminOpened, AdminToMain, DaemonStatus, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
+import type { AdminOpened, AdminToMain, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import type { Config } from './config.ts';
-import { healthReasons } from './health-reasons.ts';
 import { Autounlock } from './key/autounlock.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
 import { Keys } from './key/keys.ts';
-import { keyLimits } from './key/limits.ts';
+import { requestLine } from './key/request-line.ts';
+import { keySettings } from './key/settings.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
 import type { AutounlockInspection, AutounlockSources, MainToVault, VaultToMain } from './keystore/protocol.ts';
+import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
+import { Overview } from './overview.ts';
 import { policyOptions } from './policy/open-options.ts';
-import type { LogLine, MainToPolicy, PolicyStatus, PolicyToMain } from './policy/protocol.ts';
-import { EmbeddedRelay } from './relay/embedded.ts';
+import type { LogLine, MainToPolicy, PolicyToMain } from './policy/protocol.ts';
+import { advertisedRelays } from './relay/advertised.ts';
+import type { EmbeddedRelay } from './relay/embedded.ts';
+import { embeddedOf, notListening } from './relay/embedded-of.ts';
 import { HandledIds } from './relay/handled.ts';
 import type { Incoming } from './relay/protocol.ts';
 import { relaysReady } from './relay/ready.ts';
 import { Relays } from './relay/relays.ts';
 import { adminSubscriptions, CLIENT_KIND, clientSubscriptions } from './relay/subscriptions.ts';
 import { EX_CONFIG, StartRefusal } from './start-refusal.ts';
-import { version } from './version.ts';
 import { workerFile } from './worker-files.ts';
 
 export interface SignerOptions {
@@ -39,7 +42,7 @@ export interface SignerOptions {
   migrate: boolean;
   autounlock: AutounlockSources;
   clock: Clock;
-  log: (line: LogLine) => void;
+  log: Log;
   metrics: Metrics;
   /** An actor that the signer cannot do without is in a crash loop: the process must end. */
   fatal: (reason: string) => void;
@@ -56,7 +59,8 @@ const OPEN_MS = 3_600_000;
 export class Signer {
   readonly #options: SignerOptions;
   readonly #clock: Clock;
-  readonly #started: number;
+  /** How it is, for health, metrics and get_status. */
+  readonly overview: Overview;
   readonly #admin: Supervised<MainToAdmin, AdminToMain>;
   readonly #policy: Supervised<MainToPolicy, PolicyToMain>;
   readonly #vault: Supervised<MainToVault, VaultToMain>;
@@ -71,6 +75,7 @@ export class Signer {
   #relays!: Relays;
   #adminGate!: AdminGate;
   #embedded: EmbeddedRelay | undefined;
+  #strangers!: Strangers;
   #keys!: Keys;
   #custody!: Custody;
   #autounlock!: Autounlock;
@@ -81,7 +86,17 @@ export class Signer {
   constructor(options: SignerOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#started = options.clock.mono();
+    this.overview = new Overview({
+      clock: options.clock,
+      started: options.clock.mono(),
+      metrics: options.metrics,
+      keys: () => this.#keys,
+      relays: () => this.#relays,
+      policy: () => this.#policy.link,
+      curve: () => this.#curve,
+      schemaVersion: () => this.#schemaVersion,
+      autounlock: () => this.#autounlock.state(),
+    });
     this.#admin = this.#superviseAdmin();
     this.#policy = this.#supervisePolicy();
     this.#vault = this.#superviseVault();
@@ -102,13 +117,15 @@ export class Signer {
     this.#keysAtRest = keystore.keys;
     const autounlock = await this.#unlockers.inspect(this.#options.autounlock);
     if (!autounlock.ok) throw new StartRefusal(autounlock.refusal, EX_CONFIG);
-    for (const warning of autounlock.warnings) this.#log('warn', warning, {});
+    for (const warning of autounlock.warnings) this.#from('main')({ level: 'warn', message: warning, fields: {} });
     await this.#policy.start();
     await this.#vault.start();
     this.#makeKeys(autounlock);
     await this.#custody.begin();
     await this.#autounlock.prepare();
     await this.#makeRelays();
+    // The embedded relay's URL is known by now.
+    this.#keys.reconfigure(keySettings(this.#config, this.advertised));
     this.#introduceAdminToPolicy();
     this.#tellAdmin();
     await this.#resubscribe();
@@ -132,57 +149,34 @@ export class Signer {
 
   /** Relays in bunker URLs: the configured ones; the embedded relay only when there is no other. */
   get advertised(): string[] {
-    const { advertisedRelays, relays } = this.#config;
-    const outside = advertisedRelays.length > 0 ? advertisedRelays : relays;
-    const list = outside.length > 0 ? outside : this.#embedded?.url ? [this.#embedded.url] : [];
-    return [...list].sort();
+    return advertisedRelays(this.#config, this.embeddedUrl);
   }
 
   /** Takes no more requests, finishes those in flight (up to `ms`), then ends every actor, secrets first overwritten. */
   async stop(ms: number): Promise<void> {
     clearInterval(this.#hungTimer);
+    const until = this.#clock.mono() + ms;
     await this.#keys?.drain(ms);
     await this.#keys?.lockAll();
     await this.#blanks?.close();
     await this.#vault.link?.ask('forgetAll', null).catch(() => {});
     await this.#policy.link?.ask('close', null).catch(() => {});
     await this.#admin.link?.ask('close', null).catch(() => {});
+    await this.#relays?.drain(until - this.#clock.mono());
     await this.#relays?.close();
     await Promise.all([this.#vault.stop(), this.#policy.stop(), this.#admin.stop()]);
     await Promise.all([this.#unlockers?.close(), this.#verify.close()]);
   }
 
-  status(): DaemonStatus {
-    const { total, unlocked, locked, active } = this.#keys.counts();
-    return {
-      version,
-      uptime: Math.round((this.#clock.mono() - this.#started) / 1000),
-      keys: { total, unlocked, locked, active },
-      relays: this.#relays.status().map(({ url, state, roundTripMs }) => ({ url, state, roundTripMs })),
-      curve: this.#curve,
-      requests: this.#options.metrics.requests(),
-      latency: this.#options.metrics.latency(),
-    };
-  }
-
-  /** Everything that health looks at, the database by a real write. */
-  async health(): Promise<{
-    status: DaemonStatus;
-    policy: PolicyStatus | null;
-    schemaVersion: number;
-    reasons: string[];
-  }> {
-    const status = this.status();
-    const policy = await this.#policy.link.ask('health', null, { timeoutMs: 3_000 }).catch(() => null);
-    const [relays, keys] = [this.#relays.status(), this.#keys.all()];
-    const reasons = healthReasons({ policy, relays, keys, autounlock: this.#autounlock.reasons() });
-    return { status, policy, schemaVersion: this.#schemaVersion, reasons };
-  }
-
-  /** Gauges that metrics reads when it is asked. */
-  gauges(): { queued: number; keys: DaemonStatus['keys']; relayCounts: { readonly [name: string]: number } } {
-    const { queued, ...keys } = this.#keys.counts();
-    return { queued, keys, relayCounts: this.#relays.counts() };
+  /** Puts in force what may change while it runs. */
+  apply(config: Config): void {
+    this.#config = config;
+    this.#relays.setRelays(relaysOf(config));
+    this.#strangers.setRates(config.limits.strangersPerKey, config.limits.strangersTotal);
+    this.#keys.reconfigure(keySettings(config, this.advertised));
+    this.#policy.link.tell('settings', { reserved: this.#reserved });
+    this.#tellAdmin();
+    void this.#resubscribe();
   }
 
   // --- actors ---
@@ -204,8 +198,8 @@ export class Signer {
           return this.#custody.lock(all, deleted);
         },
         unlocked: () => this.#keys.unlocked(),
-        status: () => this.status(),
-        log: this.#options.log,
+        status: () => this.overview.status(),
+        log: this.#from('admin'),
       },
       up: async (link) => {
         const { configPath, quickstart } = this.#options;
@@ -229,7 +223,8 @@ export class Signer {
       handlers: {
         bound: ({ keyName, client }) => this.#keys?.bound(keyName, client),
         forgetClients: () => this.#keys?.forgetClients(),
-        log: this.#options.log,
+        times: ({ report }) => this.#options.metrics.times.add(report),
+        log: this.#from('policy'),
       },
       up: async (link) => {
         const opened = await link.ask('open', this.#openOptions(), { timeoutMs: OPEN_MS });
@@ -248,7 +243,7 @@ export class Signer {
       name: 'vault',
       clock: this.#options.clock,
       start: () => startThread(workerFile('vault'), { name: 'vault' }),
-      handlers: { log: this.#options.log },
+      handlers: { log: this.#from('vault') },
       up: async (link) => {
         // Answered by a vault that is there; what an earlier one held is gone with its thread.
         await link.ask('forgetAll', null);
@@ -259,15 +254,20 @@ export class Signer {
   }
 
   #crashed(name: string, reason: string, delayMs: number | null): void {
+    this.#options.metrics.restarted(name);
     if (delayMs === null) return this.#options.fatal(`the ${name} actor is in a crash loop (${reason})`);
-    this.#log('error', `the ${name} actor crashed (${reason}), restarting`, { delayMs });
+    const message = `the ${name} actor crashed (${reason}), restarting`;
+    this.#options.log({ level: 'error', message, fields: { delayMs }, module: 'main' });
   }
 
   #openOptions() {
     const { allowEmptyDatabase, migrate } = this.#options;
-    const { daemonPubkey, config } = this.#opened;
-    const keys = { inKeystore: this.#keysAtRest, legacy: config.keyNames };
-    return policyOptions(this.#config, daemonPubkey, keys, { allowEmptyDatabase, migrate });
+    const keys = { inKeystore: this.#keysAtRest, legacy: this.#opened.config.keyNames };
+    return policyOptions(this.#config, this.#reserved, keys, { allowEmptyDatabase, migrate });
+  }
+
+  get #reserved(): string[] {
+    return [...this.#config.admins, this.#opened.daemonPubkey];
   }
 
   #introduceAdminToPolicy(): void {
@@ -290,14 +290,20 @@ export class Signer {
     const { metrics, log } = this.#options;
     const wanted = curve === 'auto' ? undefined : curve;
     this.#blanks = new Blanks(
-      () => new KeyThread(workerFile('key'), wanted, (name) => (this.#curve = name), log),
+      () =>
+        new KeyThread(
+          workerFile('key'),
+          wanted,
+          (name) => (this.#curve = name),
+          this.#from('key'),
+          (report) => metrics.times.add(report),
+        ),
       this.#config.blankWorkers,
     );
+    this.#strangers = new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal);
     this.#keys = new Keys(
       {
-        limits: keyLimits(this.#config),
-        keyQueue: limits.keyQueue,
-        relays: () => this.advertised,
+        ...keySettings(this.#config, this.advertised),
         clock: this.#clock,
         release: (pubkey) => this.#custody.release(pubkey),
         attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
@@ -308,16 +314,19 @@ export class Signer {
           void this.#relays.publish(raw, head);
         },
         verified: (id) => this.#relays.remember(id),
-        finished: (method, outcome, ms) => metrics.finished(method, outcome, ms),
+        finished: (key, request, method, outcome, ms) => {
+          metrics.finished(method, outcome, ms);
+          if (log.enabled('debug', 'key')) log(requestLine(key, request, method, outcome, ms));
+        },
         dropped: (reason) => metrics.dropped(reason),
-        log: (level, message, fields) => this.#log(level, message, fields),
+        log: (level, message, fields) => log({ level, message, fields, module: 'key' }),
         relocked: () => void this.#resubscribe(),
       },
       {
         maxActive: maxActiveKeys,
         clients: (keyName) => this.#policy.link.ask('clients', { keyName }),
         blanks: this.#blanks,
-        strangers: new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal),
+        strangers: this.#strangers,
       },
     );
     this.#custody = new Custody({
@@ -344,41 +353,36 @@ export class Signer {
   // --- relays ---
 
   async #makeRelays(): Promise<void> {
-    const { relays, adminRelays, embeddedRelay, maxClockSkew, limits } = this.#config;
+    const { embeddedRelay, maxClockSkew } = this.#config;
     const random = Math.random;
     if (embeddedRelay.enabled) {
-      this.#embedded = new EmbeddedRelay({
-        host: embeddedRelay.listen.host,
-        port: embeddedRelay.listen.port,
+      this.#embedded = embeddedOf(this.#config, {
         clock: this.#clock,
         random,
         isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys.get(pubkey)?.listens === true,
-        verify: async (raw) => {
-          const verified = await this.#verify.verify(raw);
-          if (verified === 'busy') throw new Error('busy');
-          return verified;
-        },
-        software: { name: 'redoubt', version },
-        limits: { maxContent: limits.content, skew: maxClockSkew },
+        verify: this.#verify,
       });
     }
     this.#relays = new Relays({
-      urls: [...new Set([...relays, ...adminRelays])],
+      urls: relaysOf(this.#config),
       ...(this.#embedded === undefined ? {} : { embedded: this.#embedded }),
       clock: this.#clock,
       random,
       handled: new HandledIds({ windowMs: 2 * maxClockSkew * 1000, maxIds: 262_144, random }),
-      log: this.#options.log,
+      log: this.#from('relays'),
       makeProbe: () => this.#admin.link.ask('probe', null),
     });
     this.#adminGate = new AdminGate({
-      admins: this.#config.admins,
+      admins: () => this.#config.admins,
       admin: () => this.#admin.link,
       relays: this.#relays,
       dropped: (reason) => this.#options.metrics.dropped(reason),
     });
     this.#relays.onEvent((incoming) => this.#route(incoming));
-    await this.#relays.start();
+    this.#relays.counting.onPublished = (ms) => this.#options.metrics.times.observe('publish', ms);
+    await this.#relays.start().catch((error) => {
+      throw notListening(embeddedRelay.listen, error);
+    });
   }
 
   /** Subscribes to what is unlocked now; resolves when the relays deliver it. */
@@ -394,7 +398,12 @@ export class Signer {
     incoming.verdict?.(false, 'blocked: this kind is not taken here');
   }
 
-  #log(level: LogLine['level'], message: string, fields: LogLine['fields']): void {
-    this.#options.log({ level, message, fields });
+  /** The log of one part of the daemon. */
+  #from(module: string): (line: LogLine) => void {
+    return (line) => this.#options.log({ ...line, module });
   }
+}
+
+function relaysOf({ relays, adminRelays }: Config): string[] {
+  return [...new Set([...relays, ...adminRelays])];
 }

@@ -12,12 +12,17 @@ export function readInstallation({ configPath, data }: Installation): {
   config: Config;
   file: RedactedConfig;
   adminKey: Secret;
+  warnings: string[];
+  isQuickstart: boolean;
 } {
   const file = readConfigFile(configPath);
   if (!file.ok) throw new Refusal(file.refusal, EXIT.configuration);
   const sources = { file: file.config, env: process.env, flags: {}, data, cwd: process.cwd(), memory: totalmem() };
   const read = readConfig(sources);
-  if (read.ok) return { config: read.config, file: file.config, adminKey: file.adminKey };
+  if (read.ok) {
+    const warnings = [...file.config.warnings, ...read.warnings];
+    return { config: read.config, file: file.config, adminKey: file.adminKey, warnings, isQuickstart: file.quickstart };
+  }
   wipe(file.adminKey);
   throw new Refusal(read.refusal, EXIT.configuration);
 }

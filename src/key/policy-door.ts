@@ -10,11 +10,14 @@ import type { Asked, ConnectRequest, DecideRequest, Decision, KeyToPolicy, Polic
  */
 export class PolicyDoor {
   readonly #clock: Clock;
+  readonly #waited: (ms: number) => void;
   #link: Link<KeyToPolicy, PolicyToKey> | undefined;
   #waiters: (() => void)[] = [];
 
-  constructor(clock: Clock) {
+  /** @param waited told how long each decision took, ms */
+  constructor(clock: Clock, waited: (ms: number) => void = () => {}) {
     this.#clock = clock;
+    this.#waited = waited;
   }
 
   attach(port: MessagePort): void {
@@ -46,8 +49,18 @@ export class PolicyDoor {
     );
   }
 
-  /** Never rejects: what cannot be decided is not allowed. */
   async #ask(
+    send: (link: Link<KeyToPolicy, PolicyToKey>, again: boolean, timeoutMs: number) => Promise<Decision>,
+    request: Asked,
+  ): Promise<Decision> {
+    const begun = this.#clock.mono();
+    const decision = await this.#decided(send, request);
+    this.#waited(this.#clock.mono() - begun);
+    return decision;
+  }
+
+  /** Never rejects: what cannot be decided is not allowed. */
+  async #decided(
     send: (link: Link<KeyToPolicy, PolicyToKey>, again: boolean, timeoutMs: number) => Promise<Decision>,
     request: Asked,
   ): Promise<Decision> {

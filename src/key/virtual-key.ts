@@ -147,6 +147,7 @@ export class VirtualKey {
   async passivate(): Promise<boolean> {
     if (this.state !== 'active' || !this.isIdle) return false;
     this.state = 'inactive';
+    this.#around.events.passivations++;
     const thread = this.#thread;
     this.#thread = null;
     // What came after it was to yield: it queues up behind those who wait already.
@@ -180,6 +181,12 @@ export class VirtualKey {
     if (this.state === 'active') {
       if (!this.#yields) this.#send(seq, entry);
     } else if (this.state === 'inactive') void this.#activate();
+  }
+
+  /** Tells the thread, if there is one, what is configured now. */
+  reconfigure(): void {
+    const { limits, relays } = this.#around;
+    this.#thread?.link.tell('settings', { limits, relays });
   }
 
   /** Hands a new policy actor's port to the thread, if there is one. */
@@ -258,8 +265,7 @@ export class VirtualKey {
       },
     });
     const policy = this.#policyPort();
-    const { limits } = this.#around;
-    const relays = this.#around.relays();
+    const { limits, relays } = this.#around;
     const answer = await thread.link
       .ask(
         'activate',
@@ -274,6 +280,7 @@ export class VirtualKey {
       return this.#quarantine(answer.refusal);
     }
     this.state = 'active';
+    this.#around.events.activations++;
     this.#yields = false;
     this.#isPlaceless = false;
     this.activeSince = this.#around.clock.mono();
@@ -329,11 +336,12 @@ export class VirtualKey {
     const { incoming } = entry;
     if (response === null) incoming.verdict?.(false, verdictText(outcome));
     else this.#around.publish(this.pubkey, incoming, response);
-    this.#around.finished(method, outcome, this.#around.clock.mono() - incoming.arrived);
+    this.#around.finished(this.name, incoming, method, outcome, this.#around.clock.mono() - incoming.arrived);
     this.#settle();
   }
 
   #crashed(reason: string): void {
+    this.#around.events.crashes++;
     for (const [seq, entry] of this.#inFlight) {
       entry.isSent = false;
       if (entry.attempts < MAX_ATTEMPTS) continue;

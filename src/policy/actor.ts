@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../actor/clock.ts';
 import { Link, type PortLike } from '../actor/link.ts';
 import type { Handlers } from '../actor/protocol.ts';
+import { StageReporter } from '../metrics/stage-reporter.ts';
 import { beginAdmin, endAdmin, refusedAdmin } from './admin-log.ts';
 import { answerLogout, answerRequest } from './answer.ts';
 import { passOnce, writeApproval } from './commands/approvals.ts';
@@ -44,6 +45,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
   const { clock, random } = options;
   let engine: PolicyEngine | null = null;
   let admin: Link<PolicyToAdmin, AdminToPolicy> | null = null;
+  const times = new StageReporter((report) => main.tell('times', { report }));
 
   const opened = (): PolicyEngine => {
     if (engine === null) throw new Error('the database is not open');
@@ -59,6 +61,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
         log: (line) => main.tell('log', line),
         bound: (keyName, client) => main.tell('bound', { keyName, client }),
         forgetClients: () => main.tell('forgetClients', null),
+        committed: (ms) => times.observe('commit', ms),
         head: (head) => admin?.tell('head', head),
       });
       if (!result.ok) return result;
@@ -73,6 +76,8 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
     keys: () => opened().commits.alone(async () => listKeys(opened().store, opened().legacyKeys)),
     createKey: (wanted) => makeKey(wanted),
     clients: ({ keyName }) => opened().commits.alone(async () => opened().desk.lookups.clients(keyName)),
+    status: () => opened().status(),
+    settings: ({ reserved }) => opened().reserve(reserved),
     health: () => opened().health(),
     close: async () => {
       await engine?.close();

@@ -1,5 +1,6 @@
 /** What is said to and by the policy actor. Shapes only; docs/POLICY.md says what the answers mean. */
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
+import type { StageReport } from '../metrics/stage-times.ts';
 
 /** NIP-46 methods that a rule must grant. */
 export type GrantedMethod = 'sign_event' | 'nip44_encrypt' | 'nip44_decrypt' | 'nip04_encrypt' | 'nip04_decrypt';
@@ -301,6 +302,8 @@ export type PolicyStatus = {
   failure: string | null;
   schemaVersion: number;
   auditRows: number;
+  /** Requests that wait for a decision. */
+  waiting: number;
 };
 
 export type PolicyOpenOptions = {
@@ -335,6 +338,10 @@ export type MainToPolicy = MainProtocol<{
   createKey: Ask<{ name: string; pubkey: string; pairing?: Pairing }, Outcome<KeyRow>>;
   /** Client pubkeys that are bound to the key (revoked ones too: they are owed a denial). */
   clients: Ask<{ keyName: string }, string[]>;
+  /** As far as it is known without a write. */
+  status: Ask<null, PolicyStatus>;
+  /** The configuration was read again. */
+  settings: Tell<{ reserved: string[] }>;
   /** A real write, durable, that leaves nothing behind. */
   health: Ask<null, PolicyStatus>;
   /** Finishes what is queued, writes the head, closes the database. */
@@ -345,6 +352,8 @@ export type PolicyToMain = MainProtocol<{
   bound: Tell<{ keyName: string; client: string }>;
   /** The database was changed by somebody else: forget what `clients` said. */
   forgetClients: Tell<null>;
+  /** What the thread has counted since it last told. */
+  times: Tell<{ report: StageReport }>;
   log: Tell<LogLine>;
 }>;
 
@@ -353,4 +362,6 @@ export type LogLine = {
   level: 'debug' | 'info' | 'warn' | 'error';
   message: string;
   fields: { readonly [key: string]: string | number | boolean | null };
+  /** Which part of the daemon says it; put there by the main thread. */
+  module?: string;
 };

@@ -11,6 +11,8 @@ import { RecentTexts } from './recent.ts';
 import { ADMIN_KIND, CLIENT_KIND, type Subscription } from './subscriptions.ts';
 import { relayUrl } from './url.ts';
 
+const DRAIN_LOOK_MS = 10;
+
 /** Name of the embedded relay, where a relay is named. */
 export const EMBEDDED = 'embedded';
 
@@ -71,6 +73,14 @@ export class Relays {
     await this.#options.embedded?.close();
   }
 
+  /** Resolves when the relays that are connected have taken what was published, after `ms` in any case. */
+  async drain(ms: number): Promise<void> {
+    const until = this.#options.clock.mono() + ms;
+    const waits = () => this.status().some(({ state, queued }) => state === 'ready' && queued > 0);
+    while (waits() && this.#options.clock.mono() < until)
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+  }
+
   /** Events that were not handled before, from whichever relay they came first. Nothing in them is verified. */
   onEvent(handler: (incoming: Incoming) => void): void {
     this.#handler = handler;
@@ -121,13 +131,18 @@ export class Relays {
     return Promise.all(names.map((name) => this.#publishAt(name, raw, head)));
   }
 
+  /** Where the layer counts. */
+  get counting(): RelayCounts {
+    return this.#counts;
+  }
+
   status(): RelayStatus[] {
     const statuses = [...this.#links.values()].map((link) => link.status());
     const { embedded } = this.#options;
     if (embedded === undefined) return statuses;
     const state = embedded.url === null ? 'closed' : 'ready';
     const reason = embedded.url === null ? 'not listening' : null;
-    return [{ url: embedded.url ?? EMBEDDED, state, reason, roundTripMs: null, reconnects: 0 }, ...statuses];
+    return [{ url: embedded.url ?? EMBEDDED, state, reason, roundTripMs: null, reconnects: 0, queued: 0 }, ...statuses];
   }
 
   /** How often what happened, for metrics. */
@@ -139,7 +154,9 @@ export class Relays {
     const { embedded } = this.#options;
     if (name === EMBEDDED && embedded !== undefined) {
       if (embedded.url === null) return { relay: name, ok: false, reason: 'not listening' };
+      const begun = this.#options.clock.mono();
       const listeners = embedded.inject(raw, head);
+      this.#counts.onPublished(this.#options.clock.mono() - begun);
       return { relay: name, ok: true, reason: listeners === 0 ? 'nobody listens' : '' };
     }
     const link = this.#links.get(name);
