@@ -10,6 +10,7 @@ const status = (state: RelayState): RelayStatus => ({
   reason: null,
   roundTripMs: null,
   reconnects: 0,
+  queued: 0,
 });
 
 test('all of them have to be ready', async () => {
