@@ -5,6 +5,7 @@ import type { Incoming } from '../relay/protocol.ts';
 import type { KeyToMain, Lane } from './protocol.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
+import { verdictText } from './verdict-text.ts';
 
 /**
  * `locked`: only the sealed file exists. `expected`: the same, but a sweep is about to open it, and its requests wait
@@ -389,19 +390,5 @@ export class VirtualKey {
     if (this.isIdle || this.isWaiting) this.#around.rested();
     if (this.#inFlight.size > 0) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
-  }
-}
-
-/** NIP-01 OK reasons for events that were not answered. */
-function verdictText(outcome: string): string {
-  switch (outcome) {
-    case 'dropped: signature':
-      return 'invalid: id or signature is wrong';
-    case 'dropped: skew':
-      return 'invalid: created_at is too far from the present';
-    case 'dropped: replay':
-      return 'duplicate: handled before';
-    default:
-      return 'blocked: not accepted';
   }
 }
