@@ -194,11 +194,7 @@ export class Signer {
         changePassphrase: ({ name, port }) => this.#custody.change(name, { port }),
         purgeKey: ({ name, pubkey }) => this.#custody.purge(name, pubkey),
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
-        lockKeys: ({ names, deleted, every }) => {
-          const all = every === true ? [...this.#keys.all()].map((key) => key.name) : names;
-          this.#autounlock.locked(all);
-          return this.#custody.lock(all, deleted);
-        },
+        lockKeys: (wanted) => this.#autounlock.lock(wanted),
         unlocked: () => this.#keys.unlocked(),
         status: () => this.overview.status(),
         log: this.#from('admin'),
