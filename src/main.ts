@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './cli/audit.ts';
+import { connectCommand } from './cli/connect.ts';
 import { keyCommand } from './cli/key.ts';
 import { say } from './cli/output.ts';
 import { pairCommand } from './cli/pair.ts';
@@ -28,6 +29,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(tokenCommand())
     .addCommand(userCommand())
     .addCommand(pairCommand())
+    .addCommand(connectCommand())
     .addCommand(auditCommand());
   throwInsteadOfExit(program);
   try {

@@ -5,10 +5,14 @@ import { Supervised } from './actor/supervised.ts';
 import { startThread } from './actor/thread.ts';
 import { AdminGate } from './admin/gate.ts';
 import type { AdminOpened, AdminToMain, DaemonStatus, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
+import { adminSettings } from './admin/settings.ts';
 import type { Config } from './config.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
+import { Introductions } from './key/introductions.ts';
 import { Keys } from './key/keys.ts';
+import { keyLimits } from './key/limits.ts';
+import { RelayAuths } from './key/relay-auths.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
@@ -16,10 +20,11 @@ import type { MainToVault, VaultToMain } from './keystore/protocol.ts';
 import type { Metrics } from './metrics.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
 import type { LogLine, MainToPolicy, PolicyStatus, PolicyToMain } from './policy/protocol.ts';
-import { EmbeddedRelay } from './relay/embedded.ts';
-import { HandledIds } from './relay/handled.ts';
+import type { ClientRelays } from './relay/client-relays.ts';
+import type { EmbeddedRelay } from './relay/embedded.ts';
+import { makeRelays } from './relay/make-relays.ts';
 import type { Incoming } from './relay/protocol.ts';
-import { Relays } from './relay/relays.ts';
+import type { Relays } from './relay/relays.ts';
 import { adminSubscriptions, CLIENT_KIND, clientSubscriptions } from './relay/subscriptions.ts';
 import { StartRefusal } from './start-refusal.ts';
 import { version } from './version.ts';
@@ -65,12 +70,16 @@ export class Signer {
   #embedded: EmbeddedRelay | undefined;
   #keys!: Keys;
   #custody!: Custody;
+  readonly #relayAuths: RelayAuths;
+  #clientRelays!: ClientRelays;
+  #introductions!: Introductions;
   #hungTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SignerOptions) {
     this.#options = options;
     this.#clock = options.clock;
     this.#started = options.clock.mono();
+    this.#relayAuths = new RelayAuths({ clock: options.clock, get: (pubkey) => this.#keys?.get(pubkey) });
     this.#admin = this.#superviseAdmin();
     this.#policy = this.#supervisePolicy();
     this.#vault = this.#superviseVault();
@@ -95,10 +104,12 @@ export class Signer {
     this.#makeKeys();
     this.#introduceAdminToPolicy();
     this.#tellAdmin();
+    this.#policy.link.tell('advertise', { relays: this.advertised });
     for (const row of await this.#policy.link.ask('keys', null)) {
       if (row.deletedAt === null) this.#keys.add(row.name, row.pubkey);
     }
     this.#relays.onEvent((incoming) => this.#route(incoming));
+    await this.#introductions.refresh();
     await this.#resubscribe();
     this.#blanks.fill();
     this.#hungTimer = setInterval(() => this.#keys.checkHung(this.#clock.mono()), HUNG_CHECK_MS);
@@ -134,6 +145,7 @@ export class Signer {
     await this.#vault.link?.ask('forgetAll', null).catch(() => {});
     await this.#policy.link?.ask('close', null).catch(() => {});
     await this.#admin.link?.ask('close', null).catch(() => {});
+    this.#clientRelays?.close();
     await this.#relays?.close();
     await Promise.all([this.#vault.stop(), this.#policy.stop(), this.#admin.stop()]);
     await Promise.all([this.#unlockers?.close(), this.#verify.close()]);
@@ -146,6 +158,7 @@ export class Signer {
       uptime: Math.round((this.#clock.mono() - this.#started) / 1000),
       keys: { total, unlocked, locked, active },
       relays: this.#relays.status().map(({ url, state, roundTripMs }) => ({ url, state, roundTripMs })),
+      clientRelays: this.#clientRelays.status(),
       curve: this.#curve,
       requests: this.#options.metrics.requests(),
       latency: this.#options.metrics.latency(),
@@ -196,6 +209,9 @@ export class Signer {
         lockKeys: ({ names, deleted }) => this.#custody.lock(names, deleted),
         unlocked: () => this.#keys.unlocked(),
         status: () => this.status(),
+        reachClient: (wanted) => this.#introductions.reach(wanted),
+        tellClient: (wanted) => this.#introductions.tell(wanted),
+        leaveClient: (wanted) => this.#introductions.leave(wanted),
         log: this.#options.log,
       },
       up: async (link) => {
@@ -220,6 +236,7 @@ export class Signer {
       handlers: {
         bound: ({ keyName, client }) => this.#keys?.bound(keyName, client),
         forgetClients: () => this.#keys?.forgetClients(),
+        clientRelaysChanged: () => void this.#introductions?.refresh(),
         log: this.#options.log,
       },
       up: async (link) => {
@@ -229,6 +246,7 @@ export class Signer {
         if (this.#keys === undefined) return;
         this.#introduceAdminToPolicy();
         this.#keys.reattachPolicy();
+        this.#policy.link.tell('advertise', { relays: this.advertised });
       },
       down: (reason, delayMs) => this.#crashed('policy', reason, delayMs),
     });
@@ -274,16 +292,13 @@ export class Signer {
   }
 
   #tellAdmin(): void {
-    const { adminRelays, maxClockSkew, admins, limits } = this.#config;
-    const settings = { relays: this.advertised, maxClockSkew, admins, maxContent: limits.content };
-    const own = adminRelays.length > 0 ? adminRelays : this.advertised;
-    this.#admin.link.tell('settings', { ...settings, adminRelays: [...own] });
+    this.#admin.link.tell('settings', adminSettings(this.#config, this.advertised));
   }
 
   // --- keys ---
 
   #makeKeys(): void {
-    const { limits, maxClockSkew, maxFutureEvent, answerUnknown, curve, maxActiveKeys, keystore } = this.#config;
+    const { limits, curve, maxActiveKeys, keystore } = this.#config;
     const { metrics, log } = this.#options;
     const wanted = curve === 'auto' ? undefined : curve;
     this.#blanks = new Blanks(
@@ -292,15 +307,7 @@ export class Signer {
     );
     this.#keys = new Keys(
       {
-        limits: {
-          maxClockSkew,
-          maxFutureEvent,
-          answerUnknown,
-          clientRate: limits.clientRate,
-          clientBurst: limits.clientBurst,
-          requestDeadline: limits.requestDeadline,
-          maxContent: limits.content,
-        },
+        limits: keyLimits(this.#config),
         keyQueue: limits.keyQueue,
         relays: this.advertised,
         clock: this.#clock,
@@ -316,6 +323,7 @@ export class Signer {
           const { raw, id, createdAt } = response;
           const head = { id, pubkey, kind: CLIENT_KIND, created_at: createdAt, p: request.head.pubkey };
           void this.#relays.publish(raw, head);
+          void this.#clientRelays.publish(raw, head);
         },
         verified: (id) => this.#relays.remember(id),
         finished: (method, outcome, ms) => metrics.finished(method, outcome, ms),
@@ -339,38 +347,30 @@ export class Signer {
       policy: () => this.#policy.link,
       resubscribe: () => this.#resubscribe(),
     });
+    this.#introductions = new Introductions({
+      keys: this.#keys,
+      relays: this.#relays,
+      clientRelays: this.#clientRelays,
+      policy: () => this.#policy.link,
+      allowPrivate: this.#config.allowPrivateRelays,
+    });
   }
 
   // --- relays ---
 
   async #makeRelays(): Promise<void> {
-    const { relays, adminRelays, embeddedRelay, maxClockSkew, limits } = this.#config;
-    const random = Math.random;
-    if (embeddedRelay.enabled) {
-      this.#embedded = new EmbeddedRelay({
-        host: embeddedRelay.listen.host,
-        port: embeddedRelay.listen.port,
-        clock: this.#clock,
-        random,
-        isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys?.get(pubkey)?.unlocked === true,
-        verify: async (raw) => {
-          const verified = await this.#verify.verify(raw);
-          if (verified === 'busy') throw new Error('busy');
-          return verified;
-        },
-        software: { name: 'redoubt', version },
-        limits: { maxContent: limits.content, skew: maxClockSkew },
-      });
-    }
-    this.#relays = new Relays({
-      urls: [...new Set([...relays, ...adminRelays])],
-      ...(this.#embedded === undefined ? {} : { embedded: this.#embedded }),
+    const made = makeRelays(this.#config, {
       clock: this.#clock,
-      random,
-      handled: new HandledIds({ windowMs: 2 * maxClockSkew * 1000, maxIds: 262_144, random }),
       log: this.#options.log,
+      isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys?.get(pubkey)?.unlocked === true,
+      verify: (raw) => this.#verify.verify(raw),
       makeProbe: () => this.#admin.link.ask('probe', null),
+      auth: {
+        daemon: (relay, challenge) => this.#admin.link.ask('authenticate', { relay, challenge }),
+        key: (pubkey, relay, challenge) => this.#relayAuths.sign(pubkey, relay, challenge),
+      },
     });
+    ({ embedded: this.#embedded, relays: this.#relays, clientRelays: this.#clientRelays } = made);
     this.#adminGate = new AdminGate({
       admins: this.#config.admins,
       admin: () => this.#admin.link,
@@ -383,6 +383,7 @@ export class Signer {
   /** Subscribes to what is unlocked now; resolves when the relays deliver it. */
   async #resubscribe(): Promise<void> {
     const admins = adminSubscriptions(this.daemonPubkey, this.#config.admins);
+    this.#introductions.arrange();
     await this.#relays.setSubscriptions([...admins, ...clientSubscriptions(this.#keys.subscribed())]);
   }
 

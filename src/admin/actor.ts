@@ -6,6 +6,7 @@ import type { Curve } from '../curve/curve.ts';
 import type { Random } from '../curve/random.ts';
 import { writeDurably } from '../keystore/durable.ts';
 import type { LogLine } from '../policy/protocol.ts';
+import { relayUrl } from '../relay/url.ts';
 import { readConfigFile } from './config-file.ts';
 import { connectionString } from './connection-string.ts';
 import type { Desk, Settings } from './desk.ts';
@@ -55,13 +56,22 @@ export class AdminActor {
         else void this.#opened.requests.handle(event);
       },
       probe: () => this.#probe(),
+      authenticate: ({ relay, challenge }) => this.#authenticate(relay, challenge),
       quickstart: ({ data }) => this.#quickstart(data),
       close: () => this.#close(),
     });
     this.#desk = {
       main: this.#main,
       policy: new PolicyLine({ head: (head) => void this.#keepHead(head) }),
-      settings: { relays: [], adminRelays: [], maxClockSkew: 600, admins: [], maxContent: 262_144 },
+      settings: {
+        relays: [],
+        adminRelays: [],
+        maxClockSkew: 600,
+        admins: [],
+        maxContent: 262_144,
+        allowPrivateRelays: false,
+        configured: [],
+      },
       queue: new Queue(),
       locks: new Locks(),
       wrongPassphrases: new WrongPassphrases(clock),
@@ -120,6 +130,12 @@ export class AdminActor {
   #probe(): string {
     if (this.#opened === undefined) throw new ActorError('failed', 'probe: the admin actor is not open');
     return this.#opened.transport.probe(this.#random);
+  }
+
+  #authenticate(relay: string, challenge: string): string | null {
+    const isConfigured = this.#desk.settings.configured.some((url) => relayUrl(url) === relay);
+    if (this.#opened === undefined || !isConfigured) return null;
+    return this.#opened.transport.authenticate(relay, challenge);
   }
 
   #connectionString({ transport }: Opened): string {

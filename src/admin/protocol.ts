@@ -38,11 +38,17 @@ export type MainToAdmin = MainProtocol<{
     maxClockSkew: number;
     admins: string[];
     maxContent: number;
+    /** A client's URI may name relays at private addresses. */
+    allowPrivateRelays: boolean;
+    /** Every relay that the configuration names. */
+    configured: string[];
   }>;
   /** An event addressed to the daemon's key. `lane`: strangers' events come in a narrow one. */
   event: Tell<{ seq: number; raw: string; arrived: number; lane: 'admin' | 'stranger' }>;
   /** A fresh signed event (JSON) from the daemon to itself, which a relay that serves us must bring back. */
   probe: Ask<null, string>;
+  /** NIP-42's event (JSON) of the daemon's key, for a relay that the configuration names; null for any other. */
+  authenticate: Ask<{ relay: string; challenge: string }, string | null>;
   /** Quickstart only: makes what the demonstration needs; the passphrase file is read and written by workers. */
   quickstart: Ask<{ data: string }, QuickstartMade>;
   close: Ask<null, null>;
@@ -67,6 +73,8 @@ export type DaemonStatus = {
   uptime: number;
   keys: { total: number; unlocked: number; locked: number; active: number };
   relays: { url: string; state: string; roundTripMs: number | null }[];
+  /** Relays that clients brought along. */
+  clientRelays?: { url: string; state: string; keys: number }[];
   curve: string;
   requests: { [outcome: string]: number };
   latency: { p50: number; p95: number; p99: number } | null;
@@ -86,6 +94,11 @@ export type AdminToMain = MainProtocol<{
   unlockKeys: Ask<{ names: string[]; source: { port: MessagePort } | { file: string } }, UnlockResult>;
   /** Ends the key's actor and makes the vault forget it. `deleted`: from now on there are no such keys. */
   lockKeys: Ask<{ names: string[]; deleted?: true }, Outcome<number>>;
+  /** Has an unlocked key served on the relays of a client, one of them at least, until `tellClient` or `leaveClient`. */
+  reachClient: Ask<{ keyName: string; client: string; relays: string[] }, Outcome<null>>;
+  /** Sends the client its connect response. `secret`: the port, for the key's thread, on which the URI's secret waits. */
+  tellClient: Ask<{ keyName: string; client: string; relays: string[]; secret: MessagePort }, Outcome<null>>;
+  leaveClient: Tell<{ keyName: string; client: string }>;
   /** Names and pubkeys of the keys that are unlocked now, which of them a thread holds, and which crashed too often. */
   unlocked: Ask<null, { name: string; pubkey: string; active: boolean; quarantined?: boolean }[]>;
   status: Ask<null, DaemonStatus>;

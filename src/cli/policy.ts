@@ -1,7 +1,8 @@
 import { Command } from 'commander';
+import { findPolicy, type ListedPolicy, type ListedRule } from './find-policy.ts';
 import { cell, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
-import { type Call, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
 import { rowNumber } from './row-number.ts';
 import { parseRule, type RuleParam } from './rule.ts';
 
@@ -33,20 +34,6 @@ export function policyCommand(): Command {
       .action(remove),
   );
   return policy;
-}
-
-interface ListedRule {
-  method: string;
-  kind: string | null;
-  max_usage_count: number | null;
-  current_usage_count: number;
-}
-
-interface ListedPolicy {
-  id: number;
-  name: string;
-  expires_at: string | null;
-  rules: ListedRule[];
 }
 
 async function list(options: RemoteOptions): Promise<void> {
@@ -95,19 +82,6 @@ async function remove(given: string, options: RemoteOptions): Promise<void> {
     return policy;
   });
   show({ data: { id, name, deleted: true }, text: `policy ${id} (${cell(name)}) is deleted` }, options.json);
-}
-
-/** By its name, or by its number when nothing has that name. Several of one name are told apart by number alone. */
-async function findPolicy(call: Call, given: string, byNumber = false): Promise<ListedPolicy> {
-  const policies = JSON.parse(await call('get_policies')) as ListedPolicy[];
-  const named = byNumber ? [] : policies.filter((policy) => policy.name === given);
-  if (named.length > 1) {
-    const ids = named.map((policy) => policy.id).join(', ');
-    throw new Refusal(`${named.length} policies are named "${given}": give the number of one (${ids})`);
-  }
-  const found = named[0] ?? policies.find((policy) => String(policy.id) === given);
-  if (found === undefined) throw new Refusal(`no policy named "${given}": see "redoubt policy list"`);
-  return found;
 }
 
 function ruleText({ method, kind, max_usage_count: limit, current_usage_count: used }: ListedRule): string {

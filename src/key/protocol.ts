@@ -60,6 +60,13 @@ export type MainToKey = MainProtocol<{
   >;
   /** A NIP-46 event as the relay sent it. `arrived`: monotonic ms. `again`: a thread that crashed had it before. */
   event: Tell<{ seq: number; raw: string; arrived: number; lane: Lane; again: boolean }>;
+  /**
+   * The connect response to a client that brought a nostrconnect:// URI. `secret`: the port on which the URI's secret
+   * waits. Null when it cannot be made.
+   */
+  introduce: Ask<{ client: string; secret: MessagePort }, SignedEvent | null>;
+  /** NIP-42: signed for this relay and this challenge, once that is on record; null when it is not. */
+  authenticate: Ask<{ relay: string; challenge: string }, SignedEvent | null>;
   /** The policy actor was restarted. */
   policy: Tell<{ port: MessagePort }>;
   /** Overwrites the key; the thread is ended right after. */

@@ -1,5 +1,5 @@
 import { MessageChannel } from 'node:worker_threads';
-import type { Body } from '../actor/protocol.ts';
+import { ActorError, type Body } from '../actor/protocol.ts';
 import { Restarts } from '../actor/restarts.ts';
 import type { Incoming } from '../relay/protocol.ts';
 import type { KeyToMain, Lane } from './protocol.ts';
@@ -49,6 +49,9 @@ export class VirtualKey {
   /** Counts locks: what was under way before one is over after it, even if the key was unlocked again meanwhile. */
   #locks = 0;
   #onIdle: (() => void)[] = [];
+  /** Errands that wait for a thread, and how many have one. */
+  #errands: ((thread: KeyThread | null) => void)[] = [];
+  #errandsInWork = 0;
 
   constructor(name: string, pubkey: string, around: Surroundings) {
     this.name = name;
@@ -84,7 +87,7 @@ export class VirtualKey {
 
   /** Ends the thread of an idle key; the vault can open it again. */
   async passivate(): Promise<boolean> {
-    if (this.state !== 'active' || this.#inFlight.size > 0) return false;
+    if (this.state !== 'active' || this.#inFlight.size + this.#errandsInWork > 0) return false;
     this.state = 'inactive';
     const thread = this.#thread;
     this.#thread = null;
@@ -113,6 +116,24 @@ export class VirtualKey {
     else if (this.state === 'inactive') void this.#activate();
   }
 
+  /**
+   * Has the thread that holds the key do something that is nobody's request, activating it if need be. Null when the key
+   * is not available.
+   */
+  async errand<T>(work: (link: KeyThread['link']) => Promise<T>): Promise<T | null> {
+    if (this.state === 'locked' || this.state === 'quarantined') return null;
+    this.#errandsInWork++;
+    try {
+      const thread = this.state === 'active' ? this.#thread : await this.#threadFor();
+      return thread === null ? null : await work(thread.link);
+    } catch (error) {
+      if (error instanceof ActorError) return null;
+      throw error;
+    } finally {
+      this.#errandsInWork--;
+    }
+  }
+
   /** Hands a new policy actor's port to the thread, if there is one. */
   reattach(): void {
     if (this.#thread === null) return;
@@ -133,6 +154,16 @@ export class VirtualKey {
   idle(): Promise<void> {
     if (this.#inFlight.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  #threadFor(): Promise<KeyThread | null> {
+    const thread = new Promise<KeyThread | null>((resolve) => this.#errands.push(resolve));
+    if (this.state === 'inactive') void this.#activate();
+    return thread;
+  }
+
+  #startErrands(thread: KeyThread | null): void {
+    for (const start of this.#errands.splice(0)) start(thread);
   }
 
   #lane(client: string, wanted: 'normal' | 'stranger'): Lane | null {
@@ -202,6 +233,7 @@ export class VirtualKey {
     this.state = 'active';
     this.#activeSince = this.#around.clock.mono();
     for (const [seq, entry] of this.#inFlight) this.#send(seq, entry);
+    this.#startErrands(thread);
   }
 
   /** Whether an activation that began after so many locks has been overtaken. */
@@ -243,6 +275,7 @@ export class VirtualKey {
       this.#inFlight.delete(seq);
       entry.incoming.verdict?.(false, 'error: the signer failed on this event');
     }
+    this.#startErrands(null);
     const delay = this.#restarts.next(this.#around.clock.mono());
     if (delay === null) return this.#quarantine(`crash loop: ${reason}`);
     this.#around.log('error', `key actor crashed (${reason}), restarting`, { key: this.name, delayMs: delay });
@@ -251,7 +284,7 @@ export class VirtualKey {
     setTimeout(() => {
       if (this.#over(locks)) return;
       // Without work waiting it may as well stay without a thread.
-      if (this.#inFlight.size > 0) void this.#activate();
+      if (this.#inFlight.size + this.#errands.length > 0) void this.#activate();
       else this.state = 'inactive';
     }, delay);
     this.#settle();
@@ -267,6 +300,7 @@ export class VirtualKey {
   }
 
   #dropAll(verdict: string): void {
+    this.#startErrands(null);
     for (const entry of this.#inFlight.values()) entry.incoming.verdict?.(false, verdict);
     this.#inFlight.clear();
     this.#settle();

@@ -5,7 +5,8 @@ import { type Secret, wipe } from '../actor/protocol.ts';
 import type { PrivateKey } from '../curve/curve.ts';
 import type { PolicyDoor } from '../key/policy-door.ts';
 import type { Outcome } from '../key/protocol.ts';
-import type { Asked, BoundMethod, DecideRequest, Decision, GrantedMethod } from '../policy/protocol.ts';
+import type { Allowed, Asked, BoundMethod, DecideRequest, Decision, GrantedMethod } from '../policy/protocol.ts';
+import { labelOfMetadata } from './client-label.ts';
 import type { Conversations, Peer } from './conversations.ts';
 import { checkTemplate, signedEventJson } from './event.ts';
 import { bytesToHex, hexToBytes } from './hex.ts';
@@ -48,8 +49,10 @@ export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['connect', connect],
   ['get_public_key', bound('get_public_key', (office) => office.pubkey)],
   ['ping', bound('ping', () => 'pong')],
-  // The list is always given: a client that has it already compares and stays.
-  ['switch_relays', bound('switch_relays', (office) => JSON.stringify(office.relays))],
+  [
+    'switch_relays',
+    bound('switch_relays', (office, { knowsRelays }) => (knowsRelays ? 'null' : JSON.stringify(office.relays))),
+  ],
   ['get_relays', bound('get_relays', (office) => JSON.stringify(readWrite(office.relays)))],
   ['sign_event', signEvent],
   ['nip44_encrypt', cipher('nip44_encrypt', 32, (peer, text, nonce) => peer.nip44.encrypt(text, nonce))],
@@ -62,7 +65,8 @@ export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
 
 /** `connect` [remote-signer pubkey (not looked at), secret?, perms?, metadata?] -> "ack" */
 async function connect(office: Office, { request, asked }: Call): Promise<Answer> {
-  const decision = await office.policy.connect({ ...asked, secret: request.params[1] ?? '' });
+  const label = labelOfMetadata(request.params[3] ?? '');
+  const decision = await office.policy.connect({ ...asked, secret: request.params[1] ?? '', label });
   if (decision.ok) return allowed('ack');
   if (decision.refusal === 'token not found' && office.limits.answerUnknown === 'none') return silent('denied');
   return refused(decision);
@@ -75,10 +79,10 @@ async function logout(office: Office, { asked }: Call): Promise<Answer> {
 }
 
 /** A method that a live binding is enough for. */
-function bound(method: BoundMethod, result: (office: Office) => string): Method {
+function bound(method: BoundMethod, result: (office: Office, allowed: Allowed) => string): Method {
   return async (office, { asked }) => {
     const decision = await office.policy.decide(question(asked, method));
-    return decision.ok ? allowed(result(office)) : refused(decision);
+    return decision.ok ? allowed(result(office, decision)) : refused(decision);
   };
 }
 

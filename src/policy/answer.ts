@@ -23,7 +23,8 @@ export function answerRequest(desk: Desk, keyName: string, request: DecideReques
   const { keyUserId } = binding!;
   if (verdict.rule === 'bound-method') {
     desk.journal.touch(keyUserId);
-    return allowed;
+    if (method !== 'switch_relays') return allowed;
+    return { ...allowed, knowsRelays: desk.advertised.knows(keyUserId, request.body) };
   }
   // Recorded already: the key actor holds the response, or lost the answer with the policy actor before.
   if (request.recheck || handled) return allowed;
@@ -72,5 +73,6 @@ export function answerLogout(desk: Desk, keyName: string, request: Asked): Decis
     retry: false,
   });
   desk.index.forgetBinding(keyName, client);
+  desk.journal.afterCommit(() => desk.clientRelaysChanged());
   return { ok: true, grant: 'binding' };
 }

@@ -24,7 +24,9 @@ export type Refusal =
   | 'replayed';
 
 /** `grant` names what allowed it: `rule:<id>`, `condition:<id>`, `binding`, `token:<id>`. */
-export type Decision = { ok: true; grant: string } | { ok: false; refusal: Refusal };
+export type Decision = Allowed | { ok: false; refusal: Refusal };
+/** `knowsRelays`, of switch_relays: the client has the list of advertised relays already. */
+export type Allowed = { ok: true; grant: string; knowsRelays?: boolean };
 
 /** Who asks, in which event: common to all that a key actor asks. Keys and ids are lower-case hex. */
 export interface Asked {
@@ -55,6 +57,18 @@ export interface DecideRequest extends Asked {
 export interface ConnectRequest extends Asked {
   /** The token's secret, or an empty string. */
   secret: string;
+  /** What the client calls itself, cleaned: a name for the admin to read, and nothing else. */
+  label?: string;
+}
+
+/** A relay wants this key's own signature (NIP-42). */
+export interface RelayAuthRequest {
+  /** URL */
+  relay: string;
+  /** Id of the event to be signed. */
+  event: string;
+  /** As of `Asked`. */
+  expires: number;
 }
 
 /** A key actor, on a port that the policy actor knows to be that key's and no other's. */
@@ -62,6 +76,8 @@ export type KeyToPolicy = {
   decide: Ask<DecideRequest, Decision>;
   connect: Ask<ConnectRequest, Decision>;
   logout: Ask<Asked, Decision>;
+  /** Allowed once it is on record. */
+  relayAuth: Ask<RelayAuthRequest, Decision>;
 };
 export type PolicyToKey = Record<never, never>;
 
@@ -192,6 +208,29 @@ export type Pairing = {
 
 export type Paired = { key: KeyRow; token: TokenRow };
 
+/** A client that brought a nostrconnect:// URI. */
+export type Introduced = {
+  keyName: string;
+  client: string;
+  /** Where it listens. */
+  relays: string[];
+  /** What it calls itself; may be empty. */
+  label: string;
+  policyId: number;
+  /** The admin, hex. */
+  createdBy: string;
+};
+
+/** What introducing a client has changed, for `forgetClient`. `tokenId`: null when it needed none. */
+export type Introduction = {
+  keyName: string;
+  client: string;
+  keyUserId: number;
+  tokenId: number | null;
+  wasBound: boolean;
+  relaysBefore: string | null;
+};
+
 /** An admin command either did it or says in one line why not. */
 export type Outcome<T> = { ok: true; value: T } | { ok: false; refusal: string };
 
@@ -221,6 +260,10 @@ export type AdminToPolicy = {
   revokeToken: Ask<{ id: number }, Outcome<null>>;
   /** A token for an existing key, its policy and the end of other clients: all or nothing. */
   pair: Ask<{ keyName: string; pairing: Pairing }, Outcome<Paired>>;
+  /** Binds a client by a token that is redeemed in the same transaction; one that it holds already is enough. */
+  introduceClient: Ask<Introduced, Outcome<Introduction>>;
+  /** Nobody could tell the client: as if it had not been introduced. */
+  forgetClient: Ask<Introduction, Outcome<null>>;
   /** Soft: the row keeps its name and pubkey. */
   deleteKey: Ask<{ name: string }, Outcome<null>>;
   deletePolicy: Ask<{ id: number }, Outcome<null>>;
@@ -278,6 +321,10 @@ export type MainToPolicy = MainProtocol<{
   createKey: Ask<{ name: string; pubkey: string; pairing?: Pairing }, Outcome<KeyRow>>;
   /** Client pubkeys that are bound to the key (revoked ones too: they are owed a denial). */
   clients: Ask<{ keyName: string }, string[]>;
+  /** Relays that clients with live bindings brought along; the oldest binding first. */
+  clientRelays: Ask<null, { keyName: string; relays: string[] }[]>;
+  /** What is advertised to clients now, sorted. */
+  advertise: Tell<{ relays: string[] }>;
   /** A real write, durable, that leaves nothing behind. */
   health: Ask<null, PolicyStatus>;
   /** Finishes what is queued, writes the head, closes the database. */
@@ -286,6 +333,8 @@ export type MainToPolicy = MainProtocol<{
 export type PolicyToMain = MainProtocol<{
   /** A client was bound to a key. */
   bound: Tell<{ keyName: string; client: string }>;
+  /** What `clientRelays` says may be different now. */
+  clientRelaysChanged: Tell<null>;
   /** The database was changed by somebody else: forget what `clients` said. */
   forgetClients: Tell<null>;
   log: Tell<LogLine>;

@@ -21,7 +21,8 @@ async function start(data: string, records: Records, main: MainThread) {
   const { port1, port2 } = new MessageChannel();
   new Link<PolicyToAdmin, AdminToPolicy>(port1, records.handlers);
   link.tell('policy', { port: port2 }, [port2]);
-  link.tell('settings', { relays: RELAYS, adminRelays: [], maxClockSkew: 600, admins: [], maxContent: 262_144 });
+  const settings = { maxClockSkew: 600, admins: [], maxContent: 262_144, allowPrivateRelays: false, configured: [] };
+  link.tell('settings', { relays: RELAYS, adminRelays: [], ...settings });
   const made: QuickstartMade = opened.ok
     ? await link.ask('quickstart', { data })
     : { ok: false, refusal: opened.refusal };

@@ -6,41 +6,12 @@
 import { generateSecretKey, verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { systemClock } from '../../src/actor/clock.ts';
-import { EmbeddedRelay } from '../../src/relay/embedded.ts';
-import type { SignedEvent } from '../support/clients.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, usesCounted } from '../support/database.ts';
+import { OutsideRelay } from '../support/outside-relay.ts';
 import { createPolicy, issueToken } from '../support/provision.ts';
 import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
-
-/** A relay outside of the daemon, which may be ended and started again at the same address. */
-class OutsideRelay {
-  #relay: EmbeddedRelay | null = null;
-  #port = 0;
-  url = '';
-
-  async start(): Promise<void> {
-    const relay = new EmbeddedRelay({
-      port: this.#port,
-      clock: systemClock,
-      random: Math.random,
-      isOurs: () => false,
-      verify: async (raw) => verifyEvent(JSON.parse(raw) as SignedEvent),
-      software: { name: 'outside', version: '1' },
-    });
-    const { port, url } = await relay.start();
-    this.#relay = relay;
-    this.#port = port;
-    this.url = url;
-  }
-
-  async stop(): Promise<void> {
-    await this.#relay?.close();
-    this.#relay = null;
-  }
-}
 
 const relays = [new OutsideRelay(), new OutsideRelay()];
 let daemon: TestDaemon;

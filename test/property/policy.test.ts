@@ -134,6 +134,7 @@ const opened = await PolicyEngine.open(
     log: () => {},
     bound: () => {},
     forgetClients: () => {},
+    clientRelaysChanged: () => {},
     head: () => {},
   },
 );

@@ -1,4 +1,5 @@
 import { getAudit } from './audit.ts';
+import { connectClient } from './connect-client.ts';
 import { createNewKey } from './create-new-key.ts';
 import { deleteKey } from './delete-key.ts';
 import { getKeys } from './get-keys.ts';
@@ -36,6 +37,7 @@ export const methods: ReadonlyMap<string, Method> = new Map([
   ['remove_signing_condition', removeSigningCondition],
   ['delete_key', deleteKey],
   ['pair', pair],
+  ['connect_client', connectClient],
   ['unlock_key', unlockKey],
   ['unlock_keys', unlockKeys],
   ['lock_key', lockKey],

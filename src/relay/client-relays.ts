@@ -1,0 +1,206 @@
+import type { LookupFunction } from 'node:net';
+import type { Clock } from '../actor/clock.ts';
+import type { LogLine, Outcome } from '../policy/protocol.ts';
+import type { RelayCounts } from './counts.ts';
+import { type LinkLimits, RelayLink } from './link.ts';
+import type { Authenticators } from './link-auth.ts';
+import type { EventHead, RelayState } from './protocol.ts';
+import type { PublishedAt, Relays } from './relays.ts';
+import { clientSubscriptions } from './subscriptions.ts';
+
+export interface ClientRelaysOptions {
+  /** Those that serve every key: what is among them needs no second link. */
+  relays: Relays;
+  clock: Clock;
+  /** From 0 to 1, for jitter. */
+  random: () => number;
+  counts: RelayCounts;
+  log: (line: LogLine) => void;
+  auth: Authenticators;
+  /** Finds the addresses of relays; the system's own way when left out. */
+  lookup?: LookupFunction | undefined;
+  /** Relays that are held at once. */
+  most: number;
+  linkLimits?: Partial<LinkLimits>;
+}
+
+/** A key, by its pubkey, and relays that clients of it brought along. */
+export interface Need {
+  pubkey: string;
+  relays: readonly string[];
+}
+
+interface Held {
+  link: RelayLink;
+  /** Pubkeys of the keys that it serves. */
+  keys: Set<string>;
+  /** Its subscriptions, which the keys have made, were answered. */
+  answered: Promise<boolean> | null;
+}
+
+/** How long relays have until the first of them is ready, and then the others, ms. */
+const REACH_MS = 8_000;
+const OTHERS_MS = 1_000;
+const LOOK_MS = 20;
+
+/**
+ * Relays that clients brought along (NIP-46, nostrconnect://). Each serves the keys that such clients use, and no other,
+ * and is held for as long as a live binding of an unlocked key needs it. URLs are in the form of `relayUrl`.
+ */
+export class ClientRelays {
+  readonly #options: ClientRelaysOptions;
+  readonly #held = new Map<string, Held>();
+  /** Needed now that somebody is being introduced; the records do not say so yet. */
+  readonly #claims = new Set<Need>();
+  #needs: readonly Need[] = [];
+  #closed = false;
+
+  constructor(options: ClientRelaysOptions) {
+    this.#options = options;
+  }
+
+  /** What live bindings need, those that came first before the others: beyond the bound the last ones go without. */
+  arrange(needs: readonly Need[]): void {
+    this.#needs = needs;
+    this.#arrange();
+  }
+
+  /**
+   * Serves a key on these relays from now on, until `release`.
+   * @returns null, or why none of them can be had
+   */
+  async claim(need: Need): Promise<Outcome<null>> {
+    const wanted = new Set([...this.#held.keys(), ...need.relays.filter((url) => !this.#isOurs(url))]);
+    if (wanted.size > this.#options.most) {
+      const refusal = `the daemon is on ${this.#held.size} relays of clients already, and may be on ${this.#options.most}: revoke clients that are gone, or raise limits.clientRelays`;
+      return { ok: false, refusal };
+    }
+    this.#claims.add(need);
+    this.#arrange();
+    if (await this.#reached(need)) return { ok: true, value: null };
+    const why = need.relays.map((url) => `${url} (${this.#held.get(url)?.link.status().reason ?? 'not connected'})`);
+    this.release(need);
+    return { ok: false, refusal: `none of the client's relays can be used: ${why.join(', ')}` };
+  }
+
+  /** What was claimed is held only if the records need it. */
+  release(need: Need): void {
+    this.#claims.delete(need);
+    this.#arrange();
+  }
+
+  /** Publishes what a key has signed on those relays that are held for it, or on those of `among` only. */
+  publish(raw: string, head: EventHead, among?: readonly string[]): Promise<PublishedAt[]> {
+    const publishing: Promise<PublishedAt>[] = [];
+    for (const [relay, { link, keys }] of this.#held) {
+      if (!keys.has(head.pubkey) || among?.includes(relay) === false) continue;
+      publishing.push(link.publish(head.id, raw, head.pubkey).then((published) => ({ relay, ...published })));
+    }
+    return Promise.all(publishing);
+  }
+
+  status(): { url: string; state: RelayState; keys: number }[] {
+    return [...this.#held.values()].map(({ link, keys }) => {
+      const { url, state } = link.status();
+      return { url, state, keys: keys.size };
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { link } of this.#held.values()) link.close();
+    this.#held.clear();
+  }
+
+  /** Whether one is ready; the others have a moment longer. */
+  async #reached({ relays }: Need): Promise<boolean> {
+    const { clock } = this.#options;
+    let until = clock.mono() + REACH_MS;
+    for (let reached = false; ; ) {
+      const ready = relays.filter((url) => this.#isReady(url)).length;
+      if (ready === relays.length || this.#closed) return true;
+      if (ready > 0 && !reached) {
+        reached = true;
+        until = Math.min(until, clock.mono() + OTHERS_MS);
+      }
+      if (clock.mono() >= until) return reached;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+
+  #isReady(url: string): boolean {
+    const ours = this.#options.relays.stateOf(url);
+    // One of ours that refuses its probe may still carry what clients send.
+    if (ours !== null) return ours === 'ready' || ours === 'degraded';
+    const held = this.#held.get(url);
+    return held?.answered === null && held.link.status().state === 'ready';
+  }
+
+  #isOurs(url: string): boolean {
+    return this.#options.relays.stateOf(url) !== null;
+  }
+
+  #arrange(): void {
+    if (this.#closed) return;
+    const wanted = this.#wanted();
+    for (const [url, { link }] of this.#held) {
+      if (wanted.has(url)) continue;
+      link.close();
+      this.#held.delete(url);
+    }
+    for (const [url, keys] of wanted) {
+      const held = this.#held.get(url) ?? this.#hold(url);
+      held.keys = keys;
+      const answered = held.link.setSubscriptions(clientSubscriptions(keys));
+      held.answered = answered;
+      void answered.then(() => {
+        if (held.answered === answered) held.answered = null;
+      });
+    }
+  }
+
+  #wanted(): Map<string, Set<string>> {
+    const wanted = new Map<string, Set<string>>();
+    let without = 0;
+    for (const { pubkey, relays } of [...this.#needs, ...this.#claims]) {
+      for (const url of relays) {
+        if (this.#isOurs(url)) continue;
+        const keys = wanted.get(url);
+        if (keys !== undefined) keys.add(pubkey);
+        else if (wanted.size < this.#options.most) wanted.set(url, new Set([pubkey]));
+        else without++;
+      }
+    }
+    if (without > 0) {
+      const message = 'some relays of clients are not held: there are more than limits.clientRelays';
+      this.#options.log({ level: 'warn', message, fields: { held: wanted.size } });
+    }
+    return wanted;
+  }
+
+  #hold(url: string): Held {
+    const { relays, clock, random, counts, log, auth, lookup, linkLimits: limits } = this.#options;
+    const held: Held = {
+      keys: new Set(),
+      answered: null,
+      link: new RelayLink({
+        url,
+        clock,
+        random,
+        counts,
+        log,
+        auth,
+        lookup,
+        limits,
+        // It may say whatever it likes of the keys that it is for, and nothing of others.
+        onEvent: (event) => {
+          if (held.keys.has(event.head.p)) relays.receive(event, url);
+          else counts.add('dropped: unknown subscription');
+        },
+      }),
+    };
+    this.#held.set(url, held);
+    held.link.start();
+    return held;
+  }
+}
