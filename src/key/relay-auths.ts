@@ -32,6 +32,7 @@ export class RelayAuths {
   readonly #inactive: Bucket;
   #waiting: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #scheduled = false;
 
   constructor(options: RelayAuthsOptions) {
     this.#options = options;
@@ -47,12 +48,15 @@ export class RelayAuths {
     }
     const signed = new Promise<string | null>((resolve) => this.#waiting.push({ pubkey, relay, challenge, resolve }));
     this.#timer ??= setInterval(() => this.tick(), TICK_MS).unref();
-    queueMicrotask(() => this.tick());
+    // A relay asks for many keys in one turn: they are looked at together.
+    if (!this.#scheduled) queueMicrotask(() => this.tick());
+    this.#scheduled = true;
     return signed;
   }
 
   /** Has as many sign as may now. */
   tick(): void {
+    this.#scheduled = false;
     const now = this.#options.clock.mono();
     const isActive = ({ pubkey }: Waiting) => this.#options.get(pubkey)?.state === 'active';
     this.#take(isActive, () => this.#all.take(1, now));
