@@ -323,7 +323,7 @@ export class Signer {
           const { raw, id, createdAt } = response;
           const head = { id, pubkey, kind: CLIENT_KIND, created_at: createdAt, p: request.head.pubkey };
           void this.#relays.publish(raw, head);
-          void this.#clientRelays.publish(raw, head);
+          void this.#clientRelays.publish(raw, head, { from: request.from });
         },
         verified: (id) => this.#relays.remember(id),
         finished: (method, outcome, ms) => metrics.finished(method, outcome, ms),

@@ -115,7 +115,7 @@ export class Introductions {
     const { relays, clientRelays } = this.#options;
     const publishing = among.map((url) => {
       const isOurs = relays.stateOf(url) !== null;
-      return isOurs ? relays.publish(raw, head, { relays: [url] }) : clientRelays.publish(raw, head, [url]);
+      return isOurs ? relays.publish(raw, head, { relays: [url] }) : clientRelays.publish(raw, head, { among: [url] });
     });
     const taken = Promise.withResolvers<Outcome<null>>();
     const timer = setTimeout(() => taken.resolve(refused(`not within ${TELL_MS} ms`)), TELL_MS);

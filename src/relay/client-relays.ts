@@ -36,12 +36,16 @@ interface Held {
   keys: Set<string>;
   /** Its subscriptions, which the keys have made, were answered. */
   answered: Promise<boolean> | null;
+  /** Nobody needs it any more: it is about to be left. */
+  leaving: NodeJS.Timeout | null;
 }
 
 /** How long relays have until the first of them is ready, and then the others, ms. */
 const REACH_MS = 8_000;
 const OTHERS_MS = 1_000;
 const LOOK_MS = 20;
+/** A relay that nobody needs any more is left after this, ms: the answer to a logout still has to go out. */
+const LINGER_MS = 2_000;
 
 /**
  * Relays that clients brought along (NIP-46, nostrconnect://). Each serves the keys that such clients use, and no other,
@@ -70,9 +74,10 @@ export class ClientRelays {
    * @returns null, or why none of them can be had
    */
   async claim(need: Need): Promise<Outcome<null>> {
-    const wanted = new Set([...this.#held.keys(), ...need.relays.filter((url) => !this.#isOurs(url))]);
+    const held = [...this.#held].filter(([, { leaving }]) => leaving === null).map(([url]) => url);
+    const wanted = new Set([...held, ...need.relays.filter((url) => !this.#isOurs(url))]);
     if (wanted.size > this.#options.most) {
-      const refusal = `the daemon is on ${this.#held.size} relays of clients already, and may be on ${this.#options.most}: revoke clients that are gone, or raise limits.clientRelays`;
+      const refusal = `the daemon is on ${held.length} relays of clients already, and may be on ${this.#options.most}: revoke clients that are gone, or raise limits.clientRelays`;
       return { ok: false, refusal };
     }
     this.#claims.add(need);
@@ -89,11 +94,19 @@ export class ClientRelays {
     this.#arrange();
   }
 
-  /** Publishes what a key has signed on those relays that are held for it, or on those of `among` only. */
-  publish(raw: string, head: EventHead, among?: readonly string[]): Promise<PublishedAt[]> {
+  /**
+   * Publishes what a key has signed on the relays that are held for it.
+   * @param where `among`: those only; `from`: where the request came from, whether or not it is still held for that key
+   */
+  publish(
+    raw: string,
+    head: EventHead,
+    where: { among?: readonly string[]; from?: string } = {},
+  ): Promise<PublishedAt[]> {
     const publishing: Promise<PublishedAt>[] = [];
     for (const [relay, { link, keys }] of this.#held) {
-      if (!keys.has(head.pubkey) || among?.includes(relay) === false) continue;
+      if (!keys.has(head.pubkey) && relay !== where.from) continue;
+      if (where.among?.includes(relay) === false) continue;
       publishing.push(link.publish(head.id, raw, head.pubkey).then((published) => ({ relay, ...published })));
     }
     return Promise.all(publishing);
@@ -108,11 +121,10 @@ export class ClientRelays {
 
   close(): void {
     this.#closed = true;
-    for (const { link } of this.#held.values()) link.close();
-    this.#held.clear();
+    for (const url of this.#held.keys()) this.#leave(url);
   }
 
-  /** Whether one is ready; the others have a moment longer. */
+  /** Whether one is ready; the others have a moment longer. Over early when none can be connected to. */
   async #reached({ relays }: Need): Promise<boolean> {
     const { clock } = this.#options;
     let until = clock.mono() + REACH_MS;
@@ -123,7 +135,7 @@ export class ClientRelays {
         reached = true;
         until = Math.min(until, clock.mono() + OTHERS_MS);
       }
-      if (clock.mono() >= until) return reached;
+      if (clock.mono() >= until || relays.every((url) => this.#held.get(url)?.link.waits === true)) return reached;
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
@@ -143,13 +155,15 @@ export class ClientRelays {
   #arrange(): void {
     if (this.#closed) return;
     const wanted = this.#wanted();
-    for (const [url, { link }] of this.#held) {
+    for (const [url, held] of this.#held) {
       if (wanted.has(url)) continue;
-      link.close();
-      this.#held.delete(url);
+      if (held.link.status().state === 'connecting') this.#leave(url);
+      else held.leaving ??= setTimeout(() => this.#leave(url), LINGER_MS).unref();
     }
     for (const [url, keys] of wanted) {
       const held = this.#held.get(url) ?? this.#hold(url);
+      if (held.leaving !== null) clearTimeout(held.leaving);
+      held.leaving = null;
       held.keys = keys;
       const answered = held.link.setSubscriptions(clientSubscriptions(keys));
       held.answered = answered;
@@ -157,6 +171,14 @@ export class ClientRelays {
         if (held.answered === answered) held.answered = null;
       });
     }
+  }
+
+  #leave(url: string): void {
+    const held = this.#held.get(url);
+    if (held === undefined) return;
+    if (held.leaving !== null) clearTimeout(held.leaving);
+    held.link.close();
+    this.#held.delete(url);
   }
 
   #wanted(): Map<string, Set<string>> {
@@ -183,6 +205,7 @@ export class ClientRelays {
     const held: Held = {
       keys: new Set(),
       answered: null,
+      leaving: null,
       link: new RelayLink({
         url,
         clock,

@@ -136,6 +136,11 @@ export class RelayLink {
     return this.#outbox.publish(id, raw, author, this.#clock.mono());
   }
 
+  /** There is no connection, and the next try is some time off. */
+  get waits(): boolean {
+    return this.#socket === null;
+  }
+
   status(): RelayStatus {
     const { state, reason } = this.#state();
     const roundTripMs = this.#probe?.roundTripMs ?? null;

@@ -7,7 +7,7 @@ import { generateSecretKey, verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
-import { auditRows, usesCounted } from '../support/database.ts';
+import { auditRows, rows, usesCounted } from '../support/database.ts';
 import { OutsideRelay } from '../support/outside-relay.ts';
 import { createPolicy, issueToken } from '../support/provision.ts';
 import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
@@ -42,6 +42,10 @@ test.after(async () => {
 });
 
 const open = (i: number) => new RpcClient(secretKey, remote).open(relays[i]!.url);
+const openAdminOn = (i: number) => openAdmin(daemon.adminSecretKey(), daemon.quickstart.daemon_pubkey, relays[i]!.url);
+const policiesNamed = (name: string) =>
+  rows<{ n: number }>(daemon, 'SELECT count(*) AS n FROM Policy WHERE name = ?', name)[0]!.n;
+const newPolicy = (name: string) => JSON.stringify({ name, rules: [{ method: 'sign_event' }] });
 const template = () =>
   JSON.stringify({ kind: 1, content: crypto.randomUUID(), tags: [], created_at: Math.floor(Date.now() / 1000) });
 
@@ -84,6 +88,42 @@ test('the same request through two relays is carried out once, and answered once
   other.close();
 });
 
+test('the same admin request through two relays is done once, and answered once, on both', async () => {
+  const [one, other] = [await openAdminOn(0), await openAdminOn(1)];
+  const name = crypto.randomUUID();
+  const { id, event } = one.request('create_new_policy', [newPolicy(name)]);
+  const answers = [one.next(id), other.next(id)];
+  const verdicts = await Promise.all([one.submit(event), other.submit(event)]);
+  const [here, there] = await Promise.all(answers);
+  assert.equal([here?.result, there], ['["ok"]', here]);
+  for (const { ok } of verdicts) assert.ok(ok);
+  // An admin that tries again on the other relay, in a new envelope, is answered alike.
+  assert.equal(await other.call('create_new_policy', [newPolicy(name)], { id }), here);
+  assert.is(policiesNamed(name), 1);
+  for (const admin of [one, other]) {
+    const carried = admin.deliveries.filter(({ text }) => JSON.parse(text).id === id);
+    assert.is(new Set(carried.map(({ event }) => event.id)).size, 2, 'one for each envelope');
+  }
+  one.close();
+  other.close();
+});
+
+test('a daemon that is killed and started serves clients and admins that stayed on the relay', async () => {
+  const [client, admin] = [await open(0), await openAdminOn(1)];
+  assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
+  assert.is(await admin.result('ping'), 'ok');
+  await daemon.kill();
+  await daemon.start();
+  await until('both relays are ready', async () => (await states()).every((state) => state === 'ready'));
+  assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
+  const name = crypto.randomUUID();
+  assert.is(await admin.result('create_new_policy', [newPolicy(name)]), '["ok"]');
+  assert.is(policiesNamed(name), 1);
+  assert.is(client.socket.readyState, client.socket.OPEN);
+  client.close();
+  admin.close();
+});
+
 test('while one relay is down the other serves, and health says which is down', async () => {
   await relays[0]!.stop();
   await until('it is noticed', async () => (await states())[0] !== 'ready');
@@ -91,6 +131,9 @@ test('while one relay is down the other serves, and health says which is down', 
   const client = await open(1);
   for (let i = 0; i < 5; i++) assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
   client.close();
+  const admin = await openAdminOn(1);
+  assert.is(await admin.result('ping'), 'ok');
+  admin.close();
 });
 
 test('a relay that comes back serves its clients again: no new connect, no new token', async () => {
@@ -99,6 +142,9 @@ test('a relay that comes back serves its clients again: no new connect, no new t
   const client = await open(0);
   assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
   client.close();
+  const admin = await openAdminOn(0);
+  assert.is(await admin.result('ping'), 'ok');
+  admin.close();
 });
 
 test('after all relays were down at once, again and again, each serves again', async () => {
