@@ -110,6 +110,8 @@ test('a socket dials what was looked up and checked, once: a name that turns pri
     connections++;
     socket.destroy();
   });
+  // A test that fails must not keep the process.
+  server.unref();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const limits = { maxPayload: 1000, maxBuffered: 1000, connectMs: 2000, pingMs: 1000 };
