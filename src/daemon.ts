@@ -4,6 +4,8 @@ import { systemClock } from './actor/clock.ts';
 import { findInstallation, type Installation } from './config/installation.ts';
 import { type Config, readConfig } from './config.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
+import { takeAutounlockSources } from './key/autounlock-sources.ts';
+import type { AutounlockSources } from './keystore/protocol.ts';
 import { takeLock } from './lock.ts';
 import { type Log, makeLog } from './log.ts';
 import { Metrics } from './metrics.ts';
@@ -40,6 +42,7 @@ const DRAIN_MS = 5_000;
  * @returns the process's exit code; what went wrong was said on standard error
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const autounlock = takeAutounlockSources(process.env, process.cwd());
   process.umask(0o077);
   // With a listener of its own, SIGUSR1 does not open the inspector.
   process.on('SIGUSR1', () => {});
@@ -57,7 +60,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const lock = takeLock(installation.data);
   if (!lock.ok) return refuse(lock.refusal, FAILED);
   try {
-    return await new Daemon(options, installation).run();
+    return await new Daemon(options, installation, autounlock).run();
   } finally {
     lock.release();
   }
@@ -66,14 +69,16 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 class Daemon {
   readonly #options: DaemonOptions;
   readonly #installation: Installation;
+  readonly #autounlock: AutounlockSources;
   readonly #end = Promise.withResolvers<number>();
   #log: Log = makeLog({ level: 'info', format: 'auto' });
   #signer: Signer | undefined;
   #http: HttpServer | undefined;
 
-  constructor(options: DaemonOptions, installation: Installation) {
+  constructor(options: DaemonOptions, installation: Installation, autounlock: AutounlockSources) {
     this.#options = options;
     this.#installation = installation;
+    this.#autounlock = autounlock;
   }
 
   async run(): Promise<number> {
@@ -105,6 +110,7 @@ class Daemon {
       quickstart: quickstart ? this.#installation.data : null,
       allowEmptyDatabase,
       migrate,
+      autounlock: this.#autounlock,
       clock: systemClock,
       log: (line) => this.#log(line),
       metrics,
@@ -121,6 +127,8 @@ class Daemon {
       if (!http.ok) throw new StartRefusal(http.refusal, FAILED);
       this.#http = http.value;
     }
+    const isEnding = await Promise.race([signer.requestsTaken.then(() => false), this.#end.promise.then(() => true)]);
+    if (isEnding) return;
     this.#log({ level: 'info', message: 'ready', fields: { version, pid: process.pid, database: config.database } });
     if (quickstart) await this.#demonstrate(signer);
   }

@@ -47,6 +47,12 @@ export function takeLock(folder: string): LockResult {
   return { ok: true, release };
 }
 
+/** The process that runs on a data folder; null when none does. Changes nothing. */
+export function lockHolder(folder: string): number | null {
+  const last = deadLine(join(folder, 'redoubt.lock')).at(-1);
+  return last !== undefined && isRunning(last) ? last.pid : null;
+}
+
 /** Makes the draft the lock. @returns who has it instead, or null */
 function claim(path: string, draft: string): Holder | null {
   for (;;) {

@@ -1,14 +1,20 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './cli/audit.ts';
+import { backupCommand } from './cli/backup.ts';
 import { connectCommand } from './cli/connect.ts';
+import { doctorCommand } from './cli/doctor.ts';
 import { keyCommand } from './cli/key.ts';
+import { migrateCommand } from './cli/migrate.ts';
 import { say } from './cli/output.ts';
 import { pairCommand } from './cli/pair.ts';
 import { policyCommand } from './cli/policy.ts';
 import { EXIT, Refusal } from './cli/refusal.ts';
+import { requestsCommand } from './cli/requests.ts';
+import { restoreCommand } from './cli/restore.ts';
 import { startCommand } from './cli/start.ts';
 import { statusCommand } from './cli/status.ts';
+import { stripPhotocopiesCommand } from './cli/strip-photocopies.ts';
 import { tokenCommand } from './cli/token.ts';
 import { userCommand } from './cli/user.ts';
 import { version } from './version.ts';
@@ -28,9 +34,15 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(policyCommand())
     .addCommand(tokenCommand())
     .addCommand(userCommand())
+    .addCommand(requestsCommand())
     .addCommand(pairCommand())
     .addCommand(connectCommand())
-    .addCommand(auditCommand());
+    .addCommand(auditCommand())
+    .addCommand(doctorCommand())
+    .addCommand(stripPhotocopiesCommand())
+    .addCommand(backupCommand())
+    .addCommand(restoreCommand())
+    .addCommand(migrateCommand());
   throwInsteadOfExit(program);
   try {
     await program.parseAsync([...args], { from: 'user' });

@@ -3,30 +3,35 @@ import type { Clock } from './actor/clock.ts';
 import type { Link } from './actor/link.ts';
 import { Supervised } from './actor/supervised.ts';
 import { startThread } from './actor/thread.ts';
-import { AdminGate } from './admin/gate.ts';
+import { AdminGate, gateHandlers } from './admin/gate.ts';
 import type { AdminOpened, AdminToMain, DaemonStatus, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import { adminSettings } from './admin/settings.ts';
 import type { Config } from './config.ts';
+import { healthReasons } from './health-reasons.ts';
+import { Autounlock } from './key/autounlock.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
-import { Introductions } from './key/introductions.ts';
+import { Introductions, introductionHandlers } from './key/introductions.ts';
 import { Keys } from './key/keys.ts';
 import { keyLimits } from './key/limits.ts';
 import { RelayAuths } from './key/relay-auths.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
-import type { MainToVault, VaultToMain } from './keystore/protocol.ts';
+import type { AutounlockInspection, AutounlockSources, MainToVault, VaultToMain } from './keystore/protocol.ts';
 import type { Metrics } from './metrics.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
+import { policyOptions } from './policy/open-options.ts';
 import type { LogLine, MainToPolicy, PolicyStatus, PolicyToMain } from './policy/protocol.ts';
+import { advertisedRelays } from './relay/advertised.ts';
 import type { ClientRelays } from './relay/client-relays.ts';
 import type { EmbeddedRelay } from './relay/embedded.ts';
 import { makeRelays } from './relay/make-relays.ts';
 import type { Incoming } from './relay/protocol.ts';
+import { relaysReady } from './relay/ready.ts';
 import type { Relays } from './relay/relays.ts';
 import { adminSubscriptions, CLIENT_KIND, clientSubscriptions } from './relay/subscriptions.ts';
-import { StartRefusal } from './start-refusal.ts';
+import { EX_CONFIG, StartRefusal } from './start-refusal.ts';
 import { version } from './version.ts';
 import { workerFile } from './worker-files.ts';
 
@@ -37,6 +42,7 @@ export interface SignerOptions {
   allowEmptyDatabase: boolean;
   /** False: a database that needs a migration is refused. */
   migrate: boolean;
+  autounlock: AutounlockSources;
   clock: Clock;
   log: (line: LogLine) => void;
   metrics: Metrics;
@@ -45,6 +51,8 @@ export interface SignerOptions {
 }
 
 const HUNG_CHECK_MS = 1_000;
+/** A database that is adopted is copied first, however large it is. */
+const OPEN_MS = 3_600_000;
 
 /**
  * The actors of one daemon and the links between them. The main thread runs this: it moves ciphertext, names, public
@@ -73,7 +81,10 @@ export class Signer {
   readonly #relayAuths: RelayAuths;
   #clientRelays!: ClientRelays;
   #introductions!: Introductions;
+  #autounlock!: Autounlock;
   #hungTimer: NodeJS.Timeout | undefined;
+  /** Set by `start`: resolves when client requests are taken, which is when autounlock is done. */
+  requestsTaken: Promise<void> = Promise.resolve();
 
   constructor(options: SignerOptions) {
     this.#options = options;
@@ -91,28 +102,30 @@ export class Signer {
     return this.#opened.config;
   }
 
-  /** Starts everything else; when it resolves, requests are taken. @throws StartRefusal */
+  /** Starts everything else; admin requests are taken when it resolves. @throws StartRefusal */
   async start(config: Config): Promise<void> {
     this.#config = config;
     this.#unlockers = new UnlockPool({ filename: workerFile('unlock') });
     const keystore = await this.#unlockers.prepare(config.keystore.dir);
     if (!keystore.ok) throw new StartRefusal(keystore.refusal, 1);
     this.#keysAtRest = keystore.keys;
+    const autounlock = await this.#unlockers.inspect(this.#options.autounlock);
+    if (!autounlock.ok) throw new StartRefusal(autounlock.refusal, EX_CONFIG);
+    for (const warning of autounlock.warnings) this.#log('warn', warning, {});
     await this.#policy.start();
     await this.#vault.start();
+    this.#makeKeys(autounlock);
+    await this.#custody.begin();
+    await this.#autounlock.prepare();
     await this.#makeRelays();
-    this.#makeKeys();
     this.#introduceAdminToPolicy();
     this.#tellAdmin();
     this.#policy.link.tell('advertise', { relays: this.advertised });
-    for (const row of await this.#policy.link.ask('keys', null)) {
-      if (row.deletedAt === null) this.#keys.add(row.name, row.pubkey);
-    }
-    this.#relays.onEvent((incoming) => this.#route(incoming));
     await this.#introductions.refresh();
     await this.#resubscribe();
     this.#blanks.fill();
     this.#hungTimer = setInterval(() => this.#keys.checkHung(this.#clock.mono()), HUNG_CHECK_MS);
+    this.requestsTaken = this.#autounlock.start();
   }
 
   get admin(): Link<MainToAdmin, AdminToMain> {
@@ -130,10 +143,7 @@ export class Signer {
 
   /** Relays in bunker URLs: the configured ones; the embedded relay only when there is no other. */
   get advertised(): string[] {
-    const { advertisedRelays, relays } = this.#config;
-    const outside = advertisedRelays.length > 0 ? advertisedRelays : relays;
-    const list = outside.length > 0 ? outside : this.#embedded?.url ? [this.#embedded.url] : [];
-    return [...list].sort();
+    return advertisedRelays(this.#config, this.embeddedUrl);
   }
 
   /** Takes no more requests, finishes those in flight (up to `ms`), then ends every actor, secrets first overwritten. */
@@ -174,17 +184,8 @@ export class Signer {
   }> {
     const status = this.status();
     const policy = await this.#policy.link.ask('health', null, { timeoutMs: 3_000 }).catch(() => null);
-    const reasons: string[] = [];
-    if (policy === null) reasons.push('the policy actor does not answer');
-    else if (!policy.writable) reasons.push(`the audit log cannot be written: ${policy.failure ?? 'unknown reason'}`);
-    const relays = this.#relays.status();
-    if (!relays.some((relay) => relay.state === 'ready')) {
-      const why = relays.map(({ url, reason }) => `${url}: ${reason ?? 'connecting'}`).join('; ');
-      reasons.push(`no relay is ready (${why || 'none is configured'})`);
-    }
-    for (const key of this.#keys.all()) {
-      if (key.state === 'quarantined') reasons.push(`key ${key.name} is quarantined: ${key.reason}`);
-    }
+    const [relays, keys] = [this.#relays.status(), this.#keys.all()];
+    const reasons = healthReasons({ policy, relays, keys, autounlock: this.#autounlock.reasons() });
     return { status, policy, schemaVersion: this.#schemaVersion, reasons };
   }
 
@@ -202,16 +203,19 @@ export class Signer {
       clock: this.#options.clock,
       start: () => startThread(workerFile('admin'), { name: 'admin' }),
       handlers: {
-        publish: ({ event }) => this.#adminGate.publish(event),
-        verdict: ({ seq, ok }) => this.#adminGate.verdict(seq, ok),
-        createKey: ({ name, port, pairing }) => this.#custody.create(name, { port }, pairing),
+        ...gateHandlers(() => this.#adminGate),
+        createKey: ({ name, port, ...wanted }) => this.#custody.create(name, { port }, wanted),
+        changePassphrase: ({ name, port }) => this.#custody.change(name, { port }),
+        purgeKey: ({ name, pubkey }) => this.#custody.purge(name, pubkey),
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
-        lockKeys: ({ names, deleted }) => this.#custody.lock(names, deleted),
+        lockKeys: ({ names, deleted, every }) => {
+          const all = every === true ? [...this.#keys.all()].map((key) => key.name) : names;
+          this.#autounlock.locked(all);
+          return this.#custody.lock(all, deleted);
+        },
         unlocked: () => this.#keys.unlocked(),
         status: () => this.status(),
-        reachClient: (wanted) => this.#introductions.reach(wanted),
-        tellClient: (wanted) => this.#introductions.tell(wanted),
-        leaveClient: (wanted) => this.#introductions.leave(wanted),
+        ...introductionHandlers(() => this.#introductions),
         log: this.#options.log,
       },
       up: async (link) => {
@@ -219,7 +223,7 @@ export class Signer {
         const opened = await link.ask('open', { configPath, quickstart });
         if (!opened.ok) throw new StartRefusal(opened.refusal, opened.exitCode);
         this.#opened = opened;
-        if (this.#keys === undefined) return;
+        if (this.#adminGate === undefined) return;
         this.#adminGate.forget();
         this.#introduceAdminToPolicy();
         this.#tellAdmin();
@@ -240,7 +244,7 @@ export class Signer {
         log: this.#options.log,
       },
       up: async (link) => {
-        const opened = await link.ask('open', this.#policyOptions(), { timeoutMs: 60_000 });
+        const opened = await link.ask('open', this.#openOptions(), { timeoutMs: OPEN_MS });
         if (!opened.ok) throw new StartRefusal(opened.refusal, 1);
         this.#schemaVersion = opened.schemaVersion;
         if (this.#keys === undefined) return;
@@ -261,6 +265,7 @@ export class Signer {
       up: async (link) => {
         // Answered by a vault that is there; what an earlier one held is gone with its thread.
         await link.ask('forgetAll', null);
+        void this.#autounlock?.vaultRestarted();
       },
       down: (reason, delayMs) => this.#crashed('vault', reason, delayMs),
     });
@@ -271,18 +276,11 @@ export class Signer {
     this.#log('error', `the ${name} actor crashed (${reason}), restarting`, { delayMs });
   }
 
-  #policyOptions() {
-    const config = this.#config;
-    return {
-      databasePath: config.database,
-      maxClockSkew: config.maxClockSkew,
-      auditRetentionDays: config.auditRetentionDays,
-      kindsNotInAll: config.kindsNotInAll,
-      reserved: [...config.admins, this.#opened.daemonPubkey],
-      keysInKeystore: this.#keysAtRest + this.#opened.config.keyNames.length,
-      allowEmptyDatabase: this.#options.allowEmptyDatabase,
-      migrate: this.#options.migrate,
-    };
+  #openOptions() {
+    const { allowEmptyDatabase, migrate } = this.#options;
+    const { daemonPubkey, config } = this.#opened;
+    const keys = { inKeystore: this.#keysAtRest, legacy: config.keyNames };
+    return policyOptions(this.#config, daemonPubkey, keys, { allowEmptyDatabase, migrate });
   }
 
   #introduceAdminToPolicy(): void {
@@ -297,7 +295,7 @@ export class Signer {
 
   // --- keys ---
 
-  #makeKeys(): void {
+  #makeKeys(inspected: Extract<AutounlockInspection, { ok: true }>): void {
     const { limits, curve, maxActiveKeys, keystore } = this.#config;
     const { metrics, log } = this.#options;
     const wanted = curve === 'auto' ? undefined : curve;
@@ -309,15 +307,10 @@ export class Signer {
       {
         limits: keyLimits(this.#config),
         keyQueue: limits.keyQueue,
-        relays: this.advertised,
+        relays: () => this.advertised,
         clock: this.#clock,
-        release: async (pubkey) => {
-          const answer = this.#vault.link.ask('release', { pubkey });
-          return answer.then(
-            (port) => port ?? 'locked',
-            () => 'unavailable' as const,
-          );
-        },
+        release: (pubkey) => this.#custody.release(pubkey),
+        attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
         publish: (pubkey, request, response) => {
           const { raw, id, createdAt } = response;
@@ -343,17 +336,20 @@ export class Signer {
       logN: keystore.logN,
       pool: this.#unlockers,
       keys: this.#keys,
+      blanks: this.#blanks,
+      file: { path: this.#options.configPath, config: this.#opened.config },
+      log,
       vault: () => this.#vault.link,
       policy: () => this.#policy.link,
       resubscribe: () => this.#resubscribe(),
     });
-    this.#introductions = new Introductions({
-      keys: this.#keys,
-      relays: this.#relays,
-      clientRelays: this.#clientRelays,
-      policy: () => this.#policy.link,
-      allowPrivate: this.#config.allowPrivateRelays,
-    });
+    const surroundings = {
+      custody: this.#custody,
+      relaysReady: () => relaysReady(this.#relays),
+      clock: this.#clock,
+      log,
+    };
+    this.#autounlock = new Autounlock(this.#options.autounlock, inspected, surroundings);
   }
 
   // --- relays ---
@@ -362,7 +358,7 @@ export class Signer {
     const made = makeRelays(this.#config, {
       clock: this.#clock,
       log: this.#options.log,
-      isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys?.get(pubkey)?.unlocked === true,
+      isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys.get(pubkey)?.listens === true,
       verify: (raw) => this.#verify.verify(raw),
       makeProbe: () => this.#admin.link.ask('probe', null),
       auth: {
@@ -371,12 +367,15 @@ export class Signer {
       },
     });
     ({ embedded: this.#embedded, relays: this.#relays, clientRelays: this.#clientRelays } = made);
+    const around = { keys: this.#keys, policy: () => this.#policy.link };
+    this.#introductions = new Introductions({ ...made, ...around, allowPrivate: this.#config.allowPrivateRelays });
     this.#adminGate = new AdminGate({
       admins: this.#config.admins,
       admin: () => this.#admin.link,
       relays: this.#relays,
       dropped: (reason) => this.#options.metrics.dropped(reason),
     });
+    this.#relays.onEvent((incoming) => this.#route(incoming));
     await this.#relays.start();
   }
 

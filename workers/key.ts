@@ -1,9 +1,10 @@
 /** Entry point of a key actor's thread: blank and warm until `activate` makes it the actor of one key, for good. */
 import { once } from 'node:events';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { openLegacy } from '../prisma-compat/open-legacy.ts';
 import { systemClock } from '../src/actor/clock.ts';
 import { Link } from '../src/actor/link.ts';
-import { wipe } from '../src/actor/protocol.ts';
+import { type Secret, wipe } from '../src/actor/protocol.ts';
 import { takeInSecret } from '../src/actor/secret-port.ts';
 import type { CurveName } from '../src/curve/curve.ts';
 import { loadCurve } from '../src/curve/load.ts';
@@ -21,15 +22,16 @@ const PORT_MS = 5_000;
 
 const curve = await loadCurve((workerData as { curve?: CurveName }).curve);
 let actor: KeyActor | undefined;
+let spent = false;
 
 const main = new Link<KeyToMain, MainToKey>(parentPort!, {
   activate: async ({ pubkey, vault, policy, limits, relays }) => {
-    if (actor !== undefined) return { ok: false, refusal: 'this thread holds a key already' };
+    if (actor !== undefined || spent) return { ok: false, refusal: 'this thread holds a key already' };
     const unsealing = await receive(vault);
     if (unsealing === null) return { ok: false, refusal: 'the vault did not answer' };
-    let privateKey: ReturnType<typeof openSealed> | undefined;
+    let privateKey: Secret | undefined;
     try {
-      privateKey = openSealed(unsealing);
+      privateKey = openAny(unsealing);
       const key = curve.openKey(privateKey);
       if (bytesToHex(key.publicKey) !== pubkey) {
         key.wipe();
@@ -39,6 +41,27 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
       door.attach(policy);
       actor = new KeyActor(main, curve, key, deriveReplayKey(privateKey), door, { limits, relays }, systemClock);
       return { ok: true };
+    } catch {
+      return { ok: false, refusal: 'key file is damaged' };
+    } finally {
+      wipe(unsealing.unsealingKey, privateKey);
+    }
+  },
+  check: async ({ pubkey, vault }) => {
+    if (actor !== undefined || spent) return { ok: false, refusal: 'this thread holds a key already' };
+    spent = true;
+    const unsealing = await receive(vault);
+    if (unsealing === null) return { ok: false, refusal: 'the vault did not answer: try again' };
+    let privateKey: Secret | null | undefined;
+    try {
+      privateKey = unsealing.sealed.version === 0 ? openLegacy(unsealing.sealed, unsealing.unsealingKey) : undefined;
+      if (privateKey === null) return { ok: false, refusal: 'wrong passphrase' };
+      const key = curve.openKey(privateKey!);
+      const own = bytesToHex(key.publicKey);
+      key.wipe();
+      return pubkey === '' || pubkey === own
+        ? { ok: true, pubkey: own }
+        : { ok: false, refusal: 'key file is damaged' };
     } catch {
       return { ok: false, refusal: 'key file is damaged' };
     } finally {
@@ -68,6 +91,14 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
 
 warmUp(curve);
 main.tell('ready', { curve: curve.name });
+
+/** @throws Error `key file is damaged` */
+function openAny({ sealed, slot, unsealingKey }: Unsealing): Secret {
+  if (sealed.version === 1) return openSealed({ sealed, slot, unsealingKey });
+  const privateKey = openLegacy(sealed, unsealingKey);
+  if (privateKey === null) throw new Error('key file is damaged');
+  return privateKey;
+}
 
 async function receive(port: MessagePort): Promise<Unsealing | null> {
   try {

@@ -5,13 +5,19 @@
 import { randomFillSync } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { recover } from '../prisma-compat/from-file.ts';
 import { newSecret } from '../src/actor/protocol.ts';
 import { loadCurve } from '../src/curve/load.ts';
+import { inspectAutounlock } from '../src/keystore/autounlock.ts';
+import { change } from '../src/keystore/change.ts';
 import { create } from '../src/keystore/create.ts';
-import { planCreate, planUnlock } from '../src/keystore/plan.ts';
+import { KeystoreFiles } from '../src/keystore/files.ts';
+import { planChange, planCreate, planUnlock } from '../src/keystore/plan.ts';
 import { prepare } from '../src/keystore/prepare.ts';
 import type { CreatePlan, PoolTask, UnlockPlan } from '../src/keystore/protocol.ts';
 import { allFailed, unlock } from '../src/keystore/unlock.ts';
+
+type Refused = { ok: false; refusal: string };
 
 const random = (size: number) => randomFillSync(newSecret(size));
 
@@ -20,6 +26,7 @@ export default async function run(task: PoolTask): Promise<unknown> {
     return await carryOut(task);
   } catch (error) {
     const refusal = describe(task, error);
+    if (task.op === 'recover') return { held: [], opened: [], failed: allFailed(task.keys, refusal).failed };
     return task.op === 'unlock' ? allFailed(task.keys, refusal) : { ok: false, refusal };
   } finally {
     for (const value of Object.values(task)) if (isPort(value)) value.close();
@@ -30,19 +37,41 @@ function carryOut(task: PoolTask): Promise<unknown> {
   switch (task.op) {
     case 'prepare':
       return prepare(task.keystore);
+    case 'remove':
+      new KeystoreFiles(task.keystore).removeKey(task.pubkey);
+      return Promise.resolve({ ok: true, value: null });
+    case 'inspect':
+      return Promise.resolve(inspectAutounlock(task.sources));
     case 'plan':
-      return (task.for === 'create' ? planCreate(task) : planUnlock(task)).then(withPorts);
+      return plan(task).then(withPorts);
+    case 'change':
+      return change(task, random);
     case 'create':
       return create(task, random, loadCurve);
     case 'unlock':
       return unlock(task);
+    case 'recover':
+      return recover(task, { random, loadCurve });
+    default:
+      return task satisfies never;
+  }
+}
+
+function plan(task: Extract<PoolTask, { op: 'plan' }>): Promise<CreatePlan | UnlockPlan | Refused> {
+  switch (task.for) {
+    case 'create':
+      return planCreate(task);
+    case 'change':
+      return planChange(task);
+    case 'unlock':
+      return planUnlock(task, { random, loadCurve });
     default:
       return task satisfies never;
   }
 }
 
 /** A plan gives the ports in it away. */
-function withPorts(plan: CreatePlan | UnlockPlan | { ok: false }): unknown {
+function withPorts(plan: CreatePlan | UnlockPlan | Refused): unknown {
   if (!plan.ok) return plan;
   const ports = 'parts' in plan ? plan.parts.flatMap((part) => [part.passphrase, part.vault]) : [plan.passphrase];
   return move({ [valueSymbol]: plan, [transferableSymbol]: ports } as never);
@@ -54,6 +83,8 @@ function isPort(value: unknown): value is MessagePort {
 
 function describe(task: PoolTask, error: unknown): string {
   const { name, code, syscall } = error as NodeJS.ErrnoException;
-  if (syscall === undefined) return `the unlocker failed (${code ?? name}) at ${task.op}: try again`;
-  return `the keystore ${task.keystore} cannot be used (${code} at ${syscall}): see to its space, owner and mode`;
+  if (syscall === undefined || task.op === 'recover')
+    return `the unlocker failed (${code ?? name}) at ${task.op}: try again`;
+  const where = 'keystore' in task ? `the keystore ${task.keystore}` : 'what autounlock reads';
+  return `${where} cannot be used (${code} at ${syscall}): see to its space, owner and mode`;
 }

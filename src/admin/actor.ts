@@ -5,15 +5,18 @@ import { ActorError, type Body, wipe } from '../actor/protocol.ts';
 import type { Curve } from '../curve/curve.ts';
 import type { Random } from '../curve/random.ts';
 import { writeDurably } from '../keystore/durable.ts';
+import { Permits } from '../keystore/permits.ts';
+import { bytesToHex } from '../nip46/hex.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import { relayUrl } from '../relay/url.ts';
+import { Approvals, type Pending } from './approvals.ts';
 import { readConfigFile } from './config-file.ts';
 import { connectionString } from './connection-string.ts';
 import type { Desk, Settings } from './desk.ts';
 import { type Head, Heads } from './heads.ts';
 import { Locks } from './locks.ts';
 import { PolicyLine } from './policy-line.ts';
-import type { AdminOpened, AdminToMain, MainToAdmin, QuickstartMade } from './protocol.ts';
+import type { AdminOpened, AdminToKey, AdminToMain, KeyToAdmin, MainToAdmin, QuickstartMade } from './protocol.ts';
 import { Queue } from './queue.ts';
 import { makeDemonstration } from './quickstart.ts';
 import { makeQuickstartFiles, quickstartFiles } from './quickstart-files.ts';
@@ -23,6 +26,8 @@ import { WrongPassphrases } from './wrong-passphrases.ts';
 
 /** Exit code for a configuration that must be mended (sysexits.h, EX_CONFIG). */
 const EX_CONFIG = 78;
+/** Tasks that unlockers are given at once: less than they let wait, and more than there are of them. */
+const UNLOCKERS = 16;
 
 /** What exists once the daemon's key is here. */
 interface Opened {
@@ -51,6 +56,11 @@ export class AdminActor {
       open: (body) => this.#open(body),
       policy: ({ port }) => this.#desk.policy.attach(port),
       settings: (settings) => this.#setSettings(settings),
+      attachKey: ({ keyName, port }) => {
+        new Link<AdminToKey, KeyToAdmin>(port, {
+          approve: (question) => this.#desk.approvals.ask(keyName, question),
+        });
+      },
       event: (event) => {
         if (this.#opened === undefined) this.#main.tell('verdict', { seq: event.seq, ok: false });
         else void this.#opened.requests.handle(event);
@@ -60,9 +70,18 @@ export class AdminActor {
       quickstart: ({ data }) => this.#quickstart(data),
       close: () => this.#close(),
     });
+    const policy = new PolicyLine({ head: (head) => void this.#keepHead(head) });
     this.#desk = {
       main: this.#main,
-      policy: new PolicyLine({ head: (head) => void this.#keepHead(head) }),
+      policy,
+      approvals: new Approvals({
+        clock,
+        policy,
+        newId: () => bytesToHex(random(16)),
+        timeoutMs: () => this.#desk.settings.approvalTimeout,
+        show: (pending) => this.#show(pending),
+        log: (level, message, fields) => this.#log(level, message, fields),
+      }),
       settings: {
         relays: [],
         adminRelays: [],
@@ -71,10 +90,12 @@ export class AdminActor {
         maxContent: 262_144,
         allowPrivateRelays: false,
         configured: [],
+        approvalTimeout: 10_000,
       },
       queue: new Queue(),
       locks: new Locks(),
       wrongPassphrases: new WrongPassphrases(clock),
+      unlockers: new Permits(UNLOCKERS, Number.POSITIVE_INFINITY),
       clock,
     };
   }
@@ -127,6 +148,12 @@ export class AdminActor {
     return made.ok ? { ...made, connectionString: this.#connectionString(opened) } : made;
   }
 
+  #show(pending: Pending): boolean {
+    if (this.#opened === undefined || this.#desk.settings.admins.length === 0) return false;
+    this.#opened.requests.ask(pending);
+    return true;
+  }
+
   #probe(): string {
     if (this.#opened === undefined) throw new ActorError('failed', 'probe: the admin actor is not open');
     return this.#opened.transport.probe(this.#random);
@@ -158,6 +185,7 @@ export class AdminActor {
     const opened = this.#opened;
     this.#opened = undefined;
     await opened?.heads.flush();
+    this.#desk.approvals.close();
     opened?.requests.close();
     opened?.transport.wipe();
     this.#desk.policy.close();

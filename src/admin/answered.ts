@@ -32,7 +32,7 @@ export class Answered {
     this.#answers.set(fingerprint, { answer }, { size: ROW });
     try {
       const made = await answer;
-      if (made === null || (!made.ok && made.passing)) this.#answers.delete(fingerprint);
+      if (made === null || isPassing(made)) this.#answers.delete(fingerprint);
       else this.#answers.set(fingerprint, { answer }, { size: sizeOf(made) });
       return made;
     } catch (error) {
@@ -40,6 +40,11 @@ export class Answered {
       throw error;
     }
   }
+}
+
+/** A list that was cut short was read for one encryption, and is told anew for another. */
+function isPassing(answer: Answer): boolean {
+  return answer.ok ? 'rows' in answer && answer.more === true : answer.passing === true;
 }
 
 function sizeOf(answer: Answer): number {

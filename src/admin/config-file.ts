@@ -78,6 +78,7 @@ export function readConfigFile(path: string): ConfigRead {
         nostrRelays: nostr.relays,
         database: database ?? null,
         keyNames: Object.keys(keys),
+        plainKeyNames: Object.keys(keys).filter((name) => isPlain(keys[name]!)),
         redoubt: JSON.stringify(redoubt),
         warnings,
       },
@@ -91,6 +92,11 @@ function isSecret(path: JsonPath): boolean {
   const [top, second] = path;
   if (path.length === 2 && top === 'admin') return second === 'key';
   return path.length === 2 && (top === 'keys' || top === 'domains');
+}
+
+/** Its text was cut out of it. */
+function isPlain(key: { [member: string]: unknown }): boolean {
+  return key.key === '' && !(key.iv === '' && key.data === '');
 }
 
 function readKey(text: Secret): Secret | undefined {

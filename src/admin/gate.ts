@@ -1,4 +1,5 @@
 import type { Link } from '../actor/link.ts';
+import type { Handlers } from '../actor/protocol.ts';
 import { ClientRates } from '../key/rate.ts';
 import { readHead } from '../relay/head.ts';
 import type { Incoming } from '../relay/protocol.ts';
@@ -14,6 +15,15 @@ export interface AdminGateOptions {
   admin(): Link<MainToAdmin, AdminToMain>;
   relays: Relays;
   dropped(reason: string): void;
+}
+
+/** What the admin actor says to the gate, which is not there yet when that actor is made. */
+export function gateHandlers(gate: () => AdminGate): Pick<Handlers<AdminToMain>, 'publish' | 'verdict' | 'dropped'> {
+  return {
+    publish: ({ event }) => gate().publish(event),
+    verdict: ({ seq, ok }) => gate().verdict(seq, ok),
+    dropped: ({ reason }) => gate().dropped(reason),
+  };
 }
 
 /** The main thread's way to the admin actor and back: ciphertext in, signed events out. */
@@ -53,6 +63,10 @@ export class AdminGate {
   forget(): void {
     for (const incoming of this.#waiting.values()) incoming.verdict?.(false, 'error: try again');
     this.#waiting.clear();
+  }
+
+  dropped(reason: string): void {
+    this.#options.dropped(`admin: ${reason}`);
   }
 
   publish(event: string): void {

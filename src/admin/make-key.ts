@@ -19,9 +19,12 @@ export async function makeKey(
   message: PassphraseMessage,
   pairing?: Pairing,
 ): Promise<CreateResult> {
-  const port = handOn(message);
-  const wanted = pairing === undefined ? { name, port } : { name, port, pairing };
-  const made = await desk.main.ask('createKey', wanted, { timeoutMs: CREATE_MS, transfer: [port] });
+  const imports = message.imported !== undefined;
+  const made = await desk.unlockers.run(0, () => {
+    const port = handOn(message);
+    const wanted = pairing === undefined ? { name, port, imports } : { name, port, imports, pairing };
+    return desk.main.ask('createKey', wanted, { timeoutMs: CREATE_MS, transfer: [port] });
+  });
   if (!made.ok) return made;
   // A lock that came in while the key was being made holds for it too.
   if (desk.locks.since(name, mark)) {

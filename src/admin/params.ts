@@ -19,6 +19,13 @@ export interface AdminRequest {
   secrets: readonly { path: JsonPath; bytes: Secret }[];
 }
 
+/** A decrypted answer of an admin to what the daemon asked. */
+export interface AdminResponse {
+  id: string;
+  /** JSON, mostly. */
+  result: string;
+}
+
 const MAX_ID = 256;
 const OPENING_BRACE = 0x7b;
 
@@ -77,6 +84,20 @@ export function readRequest(
     }
   }
   return { id, method, params, secrets };
+}
+
+/** Reads the plaintext of an admin's response: there are no secrets in one. Null when it is none. */
+export function readResponse(plaintext: Uint8Array): AdminResponse | null {
+  let message: unknown;
+  try {
+    message = JSON.parse(new TextDecoder().decode(plaintext));
+  } catch {
+    return null;
+  }
+  if (typeof message !== 'object' || message === null) return null;
+  const { id, result, method } = message as { id?: unknown; result?: unknown; method?: unknown };
+  if (method !== undefined || typeof id !== 'string' || id.length > MAX_ID) return null;
+  return { id, result: typeof result === 'string' ? result : JSON.stringify(result ?? null) };
 }
 
 /** A parameter that is JSON text; null when it is none, or no object: text within text would hide its secrets. */

@@ -1,8 +1,8 @@
 /** Between the main thread and the admin actor. The main thread sees ciphertext, names and public keys. */
 import type { MessagePort } from 'node:worker_threads';
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
-import type { CreateResult, UnlockResult } from '../keystore/protocol.ts';
-import type { LogLine, Outcome, Pairing } from '../policy/protocol.ts';
+import type { ChangeResult, CreateResult, UnlockResult } from '../keystore/protocol.ts';
+import type { GrantedMethod, LogLine, Outcome, Pairing } from '../policy/protocol.ts';
 
 /** nsecbunker.json without its secrets (no admin.key, no key material, no passphrase). */
 export type RedactedConfig = {
@@ -13,6 +13,8 @@ export type RedactedConfig = {
   /** As written: a path, `file:...` or `sqlite://...`; null when the file names none. */
   database: string | null;
   keyNames: string[];
+  /** Those of them that lie there unencrypted (nsecbunkerd's recoverable keys). */
+  plainKeyNames: string[];
   /** Our own options, as JSON text, checked by src/config.ts. */
   redoubt: string;
   warnings: string[];
@@ -42,7 +44,11 @@ export type MainToAdmin = MainProtocol<{
     allowPrivateRelays: boolean;
     /** Every relay that the configuration names. */
     configured: string[];
+    /** ms that admins have to decide on a client's request */
+    approvalTimeout: number;
   }>;
+  /** A key actor's port (KeyToAdmin), known to be this key's and no other's. */
+  attachKey: Tell<{ keyName: string; port: MessagePort }>;
   /** An event addressed to the daemon's key. `lane`: strangers' events come in a narrow one. */
   event: Tell<{ seq: number; raw: string; arrived: number; lane: 'admin' | 'stranger' }>;
   /** A fresh signed event (JSON) from the daemon to itself, which a relay that serves us must bring back. */
@@ -85,15 +91,24 @@ export type AdminToMain = MainProtocol<{
   publish: Tell<{ event: string }>;
   /** Whether the event `seq` is what it claims: one for each `event`. */
   verdict: Tell<{ seq: number; ok: boolean }>;
+  /** A request came to nothing; metrics count it by reason. */
+  dropped: Tell<{ reason: string }>;
   /**
    * Creates a sealed key, its Key row and its subscription; answered when a client could connect. `port` carries
-   * the passphrase (and an imported key) to the unlocker. `pairing`: a token for it, or no key either.
+   * the passphrase (and an imported key: `imports`) to the unlocker. `pairing`: a token for it, or no key either.
    */
-  createKey: Ask<{ name: string; port: MessagePort; pairing?: Pairing }, CreateResult>;
+  createKey: Ask<{ name: string; port: MessagePort; pairing?: Pairing; imports?: boolean }, CreateResult>;
+  /** Seals one key anew under another passphrase, or (null) every key that the old one opens. */
+  changePassphrase: Ask<{ name: string | null; port: MessagePort }, ChangeResult>;
+  /** Removes the sealed file of a deleted key. */
+  purgeKey: Ask<{ name: string; pubkey: string }, Outcome<null>>;
   /** Unlocks keys; answered when their subscriptions are live. `file`: a passphrase file for the unlocker to read. */
   unlockKeys: Ask<{ names: string[]; source: { port: MessagePort } | { file: string } }, UnlockResult>;
-  /** Ends the key's actor and makes the vault forget it. `deleted`: from now on there are no such keys. */
-  lockKeys: Ask<{ names: string[]; deleted?: true }, Outcome<number>>;
+  /**
+   * Ends the key's actor and makes the vault forget it. `deleted`: from now on there are no such keys. `every`: all that
+   * there are, whatever `names` says, those too that are only being opened.
+   */
+  lockKeys: Ask<{ names: string[]; deleted?: true; every?: true }, Outcome<number>>;
   /** Has an unlocked key served on the relays of a client, one of them at least, until `tellClient` or `leaveClient`. */
   reachClient: Ask<{ keyName: string; client: string; relays: string[] }, Outcome<null>>;
   /** Sends the client its connect response. `secret`: the port, for the key's thread, on which the URI's secret waits. */
@@ -104,3 +119,26 @@ export type AdminToMain = MainProtocol<{
   status: Ask<null, DaemonStatus>;
   log: Tell<LogLine>;
 }>;
+
+/** What a client asks for and no rule answers. Plaintext of a request: it goes from key actor to admin actor only. */
+export type ApprovalQuestion = {
+  client: string;
+  method: GrantedMethod | 'connect';
+  /** Of the event to be signed; null for other methods. */
+  kind: number | null;
+  /** What the admins are shown. */
+  param: string;
+  /** Who the client is said to be. */
+  description: string;
+  /** Nobody has bound this client. */
+  stranger: boolean;
+  /** Hash of all parameters: requests with the same are one question. */
+  subject: string;
+};
+
+/** `again`: the rules are to be asked again, with the pass if there is one. */
+export type ApprovalAnswer = { verdict: 'no' } | { verdict: 'again'; pass: string | null };
+
+/** A key actor, on a port of its own. */
+export type KeyToAdmin = { approve: Ask<ApprovalQuestion, ApprovalAnswer> };
+export type AdminToKey = Record<never, never>;

@@ -56,7 +56,7 @@ export function makeQuickstartFiles(data: string, curve: Curve, random: Random):
     if (!identity.ok) return identity;
     const passphrase = makePassphrase(files.passphrase, join(data, 'keystore'), random);
     if (!passphrase.ok) return passphrase;
-    if (!configured) writeConfig(files.config, join(data, 'nsecbunker.db'), identity.value, random);
+    if (!configured) writeConfig(files.config, identity.value, random);
     return { ok: true, value: { adminPubkey: identity.value } };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
@@ -114,12 +114,14 @@ function makePassphrase(path: string, keystore: string, random: Random): Outcome
   }
 }
 
-/** The configuration is put together from bytes: the daemon's key in it never is a string. */
-function writeConfig(path: string, database: string, adminPubkey: string, random: Random): void {
+/**
+ * The configuration is put together from bytes: the daemon's key in it never is a string. It names no path, so that
+ * the folder may be moved.
+ */
+function writeConfig(path: string, adminPubkey: string, random: Random): void {
   const config = {
     admin: { key: '', npubs: [npubEncode(adminPubkey)], adminRelays: [], notifyAdminsOnBoot: true },
     nostr: { relays: [] },
-    database: `file:${database}`,
     keys: {},
     redoubt: { quickstart: true },
   };

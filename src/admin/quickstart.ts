@@ -39,8 +39,8 @@ export async function makeDemonstration(desk: Desk, data: string, adminPubkey: s
 
 /** @returns its pubkey */
 async function demoKey(desk: Desk, passphraseFile: string): Promise<Outcome<string>> {
-  const row = (await desk.policy.ask('listKeys', null)).find((key) => key.name === KEY);
-  if (row === undefined) return createDemoKey(desk, passphraseFile);
+  const row = await desk.policy.ask('findKey', { name: KEY });
+  if (row === null) return createDemoKey(desk, passphraseFile);
   if (row.deletedAt !== null) {
     return {
       ok: false,
@@ -72,8 +72,8 @@ async function createDemoKey(desk: Desk, passphraseFile: string): Promise<Outcom
 }
 
 async function demoPolicy(desk: Desk): Promise<Outcome<number>> {
-  const policy = (await desk.policy.ask('listPolicies', null)).find((policy) => policy.name === POLICY);
-  if (policy !== undefined) return { ok: true, value: policy.id };
+  const [policy] = await desk.policy.ask('findPolicies', { name: POLICY });
+  if (policy !== undefined) return { ok: true, value: policy };
   const rules = GRANTED.map((method): NewRule => {
     const kind = method === 'sign_event' ? 'all' : null;
     return { method, kind, maxUsageCount: null, maxUsagePerToken: null, expiresAt: null };

@@ -1,16 +1,26 @@
 import { type Clock, unixNow } from '../actor/clock.ts';
 import { ActorError, asSecret, type Body, type Secret, wipe } from '../actor/protocol.ts';
-import { encryptionOf } from '../nip46/conversations.ts';
+import { type Encryption, encryptionOf } from '../nip46/conversations.ts';
 import type { NostrEvent } from '../nip46/event.ts';
-import type { LogLine } from '../policy/protocol.ts';
-import { type Answer, answerText } from './answer.ts';
+import type { LogLine, Outcome } from '../policy/protocol.ts';
+import { type Answer, answerText, longestAnswer } from './answer.ts';
 import { Answered } from './answered.ts';
+import type { Pending } from './approvals.ts';
+import { readDecision } from './decision.ts';
 import type { Desk } from './desk.ts';
 import { type Entry, Journal } from './journal.ts';
 import { methods } from './methods/index.ts';
 import type { Method, Prepared } from './methods/method.ts';
-import { type AdminRequest, readRequest, requestFingerprint, wipeRequest } from './params.ts';
+import {
+  type AdminRequest,
+  type AdminResponse,
+  readRequest,
+  readResponse,
+  requestFingerprint,
+  wipeRequest,
+} from './params.ts';
 import type { MainToAdmin } from './protocol.ts';
+import { Refused, type RefusedBecause } from './refused.ts';
 import { Strangers } from './strangers.ts';
 import type { Transport } from './transport.ts';
 
@@ -32,9 +42,12 @@ export class Requests {
   readonly #transport: Transport;
   readonly #journal: Journal;
   readonly #strangers: Strangers;
+  readonly #refused: Refused;
   readonly #answered: Answered;
   readonly #fingerprintKey: Secret;
   readonly #handled = new Set<string>();
+  /** In which encryption each admin wrote last: what we begin ourselves is in the older one else. */
+  readonly #encryptions = new Map<string, Encryption>();
   /** s */
   readonly #started: number;
   #inWork = 0;
@@ -46,6 +59,7 @@ export class Requests {
     this.#transport = transport;
     this.#journal = new Journal(desk.policy);
     this.#strangers = new Strangers(clock);
+    this.#refused = new Refused(desk.policy, clock);
     this.#answered = new Answered(clock);
     this.#fingerprintKey = asSecret(random(32));
     this.#started = unixNow(clock);
@@ -56,20 +70,34 @@ export class Requests {
     const event = this.#genuine(raw, lane);
     this.#desk.main.tell('verdict', { seq, ok: event !== null });
     if (event === null) return;
-    if (this.#handled.has(event.id)) return void this.#drop('replayed');
+    // As a rule another relay's copy.
+    if (this.#handled.has(event.id)) return void this.#drop('handled before');
     this.#remember(event.id);
 
     const isAdmin = settings.admins.includes(event.pubkey);
     const plaintext = this.#transport.decrypt(event, settings);
-    if (plaintext === null) return void this.#drop('undecryptable');
+    if (plaintext === null) return void this.#refuse(event, 'undecryptable');
     const request = readRequest(plaintext, (name) => (isAdmin ? (methods.get(name)?.secret ?? null) : null));
+    const response = request === null && isAdmin ? readResponse(plaintext) : null;
     wipe(plaintext);
-    if (request === null) return void this.#drop('not a request');
+    if (isAdmin) this.#encryptions.set(event.pubkey, encryptionOf(event.content));
+    if (response !== null) return this.#decided(event, response);
+    if (request === null) return void this.#refuse(event, 'not a request');
     try {
       const answer = isAdmin ? await this.#answer(event, request) : this.#refuseStranger(event);
       if (answer !== null && !this.#closed) this.#reply(event, request, answer);
     } finally {
       wipeRequest(request);
+    }
+  }
+
+  /** Shows every admin what a client asks for: one event each, under the same id. */
+  ask({ id, keyName, client, method, param, description }: Pending): void {
+    const asked = { keyName, remotePubkey: client, method, param, description };
+    const text = JSON.stringify({ id, method: 'acl', params: [JSON.stringify(asked)] });
+    for (const admin of this.#desk.settings.admins) {
+      const event = this.#transport.ask(admin, text, this.#encryptions.get(admin) ?? 'nip04');
+      this.#desk.main.tell('publish', { event });
     }
   }
 
@@ -82,30 +110,63 @@ export class Requests {
   /** The event, if it is for us and what it claims to be. One that was handled before needs no second look. */
   #genuine(raw: string, lane: 'admin' | 'stranger'): NostrEvent | null {
     const { settings } = this.#desk;
-    const event = this.#transport.read(raw, settings);
-    if (typeof event === 'string') return this.#drop(event);
+    const event = this.#transport.read(raw);
+    if (event === null) return this.#drop('not an admin event');
     if (this.#handled.has(event.id)) return event;
     const isAdmin = settings.admins.includes(event.pubkey);
-    if ((lane === 'stranger' || !isAdmin) && !this.#strangers.mayLook()) return this.#drop('stranger');
-    return this.#transport.verify(event) ? event : this.#drop('signature');
+    const unfit = this.#transport.unfit(event, settings);
+    if (unfit !== null) return this.#refuse(event, unfit, false);
+    if ((lane === 'stranger' || !isAdmin) && !this.#strangers.mayLook()) return this.#drop('strangers: rate');
+    return this.#transport.verify(event) ? event : this.#refuse(event, 'signature', false);
   }
 
   #refuseStranger(event: NostrEvent): Answer | null {
+    this.#refuse(event, 'not an admin');
     return this.#strangers.mayAnswer(event.pubkey) ? { ok: false, error: NOT_AN_ADMIN } : null;
+  }
+
+  /** An admin's answer to `acl`. It is answered by nobody, and remembered like a request: it must not come twice. */
+  async #decided(event: NostrEvent, { id, result }: AdminResponse): Promise<void> {
+    const { approvals, queue } = this.#desk;
+    const pending = approvals.get(id);
+    if (pending === undefined) return void this.#drop('an answer to nothing');
+    const decision = readDecision(result);
+    const { keyName, method, kind, client } = pending;
+    const target = `${keyName}: ${decision.verdict} ${method}${kind === null ? '' : `:${kind}`} for ${client}`;
+    await queue.run(['users', `key:${keyName}`], async () => {
+      const entry = { event, method: 'acl', target };
+      if ((await this.#journal.begin(entry)) !== 'go') return;
+      const done = await approvals.decide(id, decision, event.pubkey).catch((error): Outcome<null> => {
+        if (!(error instanceof ActorError)) throw error;
+        return { ok: false, refusal: error.message };
+      });
+      if (!done.ok) this.#log('warn', 'approval: a decision could not be carried out', { id, reason: done.refusal });
+      await this.#end(entry, done.ok ? 'ok' : `failed: ${done.refusal}`);
+    });
   }
 
   /** Null for silence. */
   async #answer(event: NostrEvent, request: AdminRequest): Promise<Answer | null> {
     const does = methods.get(request.method);
-    if (does === undefined) return { ok: false, error: `Unknown method ${request.method.slice(0, 64)}` };
+    if (does === undefined) {
+      this.#refuse(event, 'unknown method');
+      return { ok: false, error: `Unknown method ${request.method.slice(0, 64)}` };
+    }
     const prepared = does.prepare(request.params, request.secrets);
-    if ('invalid' in prepared) return { ok: false, error: `Invalid params: ${prepared.invalid}` };
+    if ('invalid' in prepared) {
+      this.#refuse(event, 'invalid params', true, request.method);
+      return { ok: false, error: `Invalid params: ${prepared.invalid}` };
+    }
 
     const job = { event, method: request.method, target: prepared.target, does, prepared };
-    const fingerprint = requestFingerprint(this.#fingerprintKey, event.pubkey, request);
+    return inOwnForm(does, await this.#once(job, requestFingerprint(this.#fingerprintKey, event.pubkey, request)));
+  }
+
+  /** The same request again gets the same answer. */
+  async #once(job: Job, fingerprint: string): Promise<Answer | null> {
     const earlier = this.#answered.get(fingerprint);
     if (earlier !== undefined) return this.#again(job, earlier);
-    if (this.#inWork >= MOST_IN_WORK && !does.actsFirst) {
+    if (this.#inWork >= MOST_IN_WORK && !job.does.actsFirst) {
       return { ok: false, error: 'overloaded: too many requests are in work' };
     }
     this.#inWork++;
@@ -120,7 +181,7 @@ export class Requests {
   async #again(job: Job, earlier: Promise<Answer | null>): Promise<Answer | null> {
     if (!job.does.changes) return earlier;
     const begun = await this.#journal.begin(job);
-    if (begun === 'replayed') return null;
+    if (begun === 'replayed') return this.#refuse(job.event, 'replayed', true, job.method);
     if (begun !== 'go') return begun;
     const answer = await earlier;
     await this.#end(job, 'answered again');
@@ -136,7 +197,7 @@ export class Requests {
     return this.#desk.queue.run(does.actsFirst ? [] : prepared.touches, async () => {
       if (!does.changes) return this.#run(job, mark);
       const begun = await this.#journal.begin(job);
-      if (begun === 'replayed') return null;
+      if (begun === 'replayed') return this.#refuse(job.event, 'replayed', true, job.method);
       if (begun !== 'go' && !does.actsFirst) return begun;
       const answer = await this.#run(job, mark);
       await this.#end(job, outcomeOf(answer));
@@ -147,14 +208,16 @@ export class Requests {
   /** A lock waits for nothing and is recorded afterwards: a full disk must not keep anybody from locking. */
   async #lockFirst(job: Job, mark: number): Promise<Answer | null> {
     const answer = await this.#run(job, mark);
-    if ((await this.#journal.begin(job)) === 'replayed') return null;
+    if ((await this.#journal.begin(job)) === 'replayed') return this.#refuse(job.event, 'replayed', true, job.method);
     await this.#end(job, outcomeOf(answer));
     return answer;
   }
 
   async #run({ event, does, prepared }: Job, mark: number): Promise<Answer> {
     try {
-      return await prepared.run(this.#desk, { admin: event.pubkey, createdAt: event.created_at, mark, secrets: {} });
+      const { pubkey: admin, created_at: createdAt } = event;
+      const longest = longestAnswer(encryptionOf(event.content));
+      return await prepared.run(this.#desk, { admin, createdAt, mark, longest, secrets: {} });
     } catch (error) {
       if (error instanceof ActorError) {
         // What was to be changed may have been: the same request is not carried out again.
@@ -170,7 +233,7 @@ export class Requests {
     }
   }
 
-  async #end(job: Job, outcome: string): Promise<void> {
+  async #end(job: Entry, outcome: string): Promise<void> {
     if (await this.#journal.end(job, outcome)) return;
     this.#log('error', 'admin: the outcome of a request could not be recorded', { method: job.method, outcome });
   }
@@ -180,7 +243,16 @@ export class Requests {
     this.#desk.main.tell('publish', { event: this.#transport.seal(event, text) });
   }
 
+  /** @param method of ours, where the request named one */
+  #refuse(event: NostrEvent, reason: RefusedBecause, genuine = true, method: string | null = null): null {
+    const { id, pubkey: sender } = event;
+    const isAdmin = this.#desk.settings.admins.includes(sender);
+    this.#refused.note({ sender, event: id, genuine, isAdmin, method, reason });
+    return this.#drop(reason);
+  }
+
   #drop(reason: string): null {
+    this.#desk.main.tell('dropped', { reason });
     this.#log('debug', 'admin: an event was dropped', { reason });
     return null;
   }
@@ -193,6 +265,12 @@ export class Requests {
     this.#handled.add(id);
     if (this.#handled.size > HANDLED) this.#handled.delete(this.#handled.keys().next().value!);
   }
+}
+
+/** Clients look for a failure where the method tells it; what was not understood at all is told as for every method. */
+function inOwnForm({ failed }: Method, answer: Answer | null): Answer | null {
+  if (failed === undefined || answer === null || answer.ok) return answer;
+  return { ...answer, result: failed(answer.error) };
 }
 
 function outcomeOf(answer: Answer): string {

@@ -2,15 +2,16 @@ import { type Clock, unixNow } from '../actor/clock.ts';
 import type { Secret } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
 import type { Random } from '../curve/random.ts';
-import { Conversations, encryptionOf } from '../nip46/conversations.ts';
+import { Conversations, type Encryption, encryptionOf } from '../nip46/conversations.ts';
 import { type NostrEvent, parseEvent } from '../nip46/event.ts';
 import { bytesToHex } from '../nip46/hex.ts';
 import { relayAuth } from '../nip46/relay-auth.ts';
 import { isGenuine, signAddressed } from '../nip46/signed.ts';
 
 const NOSTR_CONNECT = 24133;
+const ADMIN_RPC = 24134;
 /** Kinds of admin events: the admin RPC's own, and NIP-46's, which some clients use for it. */
-const KINDS = [24134, NOSTR_CONNECT];
+const KINDS = [ADMIN_RPC, NOSTR_CONNECT];
 /** Admins and a few strangers. */
 const CONVERSATIONS = 256;
 
@@ -21,8 +22,8 @@ export interface TransportLimits {
   maxContent: number;
 }
 
-/** Why an event is not looked at; nobody is told. */
-export type Dropped = 'not an admin event' | 'too large' | 'clock skew';
+/** Why an event is not looked at any further; nobody is told. */
+export type Unfit = 'too large' | 'clock skew';
 
 /** The envelope of the admin RPC: opens events that are addressed to the daemon's key, and seals its answers. */
 export class Transport {
@@ -40,15 +41,19 @@ export class Transport {
     this.#conversations = new Conversations(key, CONVERSATIONS);
   }
 
-  /** Everything that can be told without the curve. */
-  read(raw: string, limits: TransportLimits): NostrEvent | Dropped {
+  /** An event that is shaped like one to us; null for what is none. */
+  read(raw: string): NostrEvent | null {
     const event = parseEvent(raw);
-    if (event === null || !KINDS.includes(event.kind)) return 'not an admin event';
-    if (!event.tags.some((tag) => tag[0] === 'p' && tag[1] === this.pubkey)) return 'not an admin event';
-    if (event.pubkey === this.pubkey) return 'not an admin event';
+    if (event === null || !KINDS.includes(event.kind)) return null;
+    if (!event.tags.some((tag) => tag[0] === 'p' && tag[1] === this.pubkey)) return null;
+    return event.pubkey === this.pubkey ? null : event;
+  }
+
+  /** What else can be told without the curve. */
+  unfit(event: NostrEvent, limits: TransportLimits): Unfit | null {
     if (event.content.length > limits.maxContent) return 'too large';
     if (Math.abs(event.created_at - unixNow(this.#clock)) > limits.maxClockSkew) return 'clock skew';
-    return event;
+    return null;
   }
 
   /** Whether id and signature are the event's own (NIP-01). */
@@ -69,6 +74,11 @@ export class Transport {
   seal(request: NostrEvent, text: string): string {
     const content = this.#conversations.with(request.pubkey).seal(text, encryptionOf(request.content));
     return this.#sign(request.kind, request.pubkey, content);
+  }
+
+  /** An event that asks an admin, as JSON. */
+  ask(admin: string, text: string, encryption: Encryption): string {
+    return this.#sign(ADMIN_RPC, admin, this.#conversations.with(admin).seal(text, encryption));
   }
 
   /** An event of NIP-46's kind from the daemon to itself, never the same twice. */

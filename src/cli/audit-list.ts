@@ -1,5 +1,6 @@
 import { systemClock } from '../actor/clock.ts';
 import type { AuditEntry } from '../policy/audit-filter.ts';
+import { callList } from './listed.ts';
 import { show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
 import { type RemoteOptions, withDaemon } from './remote.ts';
@@ -13,6 +14,7 @@ interface ListOptions extends RemoteOptions {
 }
 
 const SHORT = 16;
+const FEW = 100;
 
 /** `redoubt audit list` @throws Refusal */
 export async function listAudit(options: ListOptions): Promise<void> {
@@ -24,11 +26,12 @@ export async function listAudit(options: ListOptions): Promise<void> {
     ...(key === undefined ? {} : { key }),
     ...(client === undefined ? {} : { client }),
     ...(since === undefined ? {} : { since: parseSince(since, systemClock.now()) }),
-    ...(limit === undefined ? {} : { limit: Number(limit) }),
   };
-  const entries = JSON.parse(
-    await withDaemon(options, (call) => call('get_audit', [JSON.stringify(filter)])),
-  ) as AuditEntry[];
+  const most = limit === undefined ? FEW : Number(limit);
+  const params = [JSON.stringify(filter)];
+  const entries = await withDaemon(options, (call) =>
+    callList<AuditEntry>(call, 'get_audit', { params, most, details: true }),
+  );
   const rows = entries.map(auditRow);
   const headings = ['ROW', 'TIME', 'TYPE', 'METHOD', 'KEY', 'WHO', 'WHAT'];
   show({ data: entries, text: table(headings, rows, 'no rows') }, options.json);
@@ -36,10 +39,10 @@ export async function listAudit(options: ListOptions): Promise<void> {
 
 function auditRow({ id, timestamp, type, method, params }: AuditEntry): unknown[] {
   const said = typeof params === 'object' && params !== null ? params : {};
-  const who = String(said.client ?? said.admin ?? '').slice(0, SHORT);
+  const who = String(said.client ?? said.admin ?? said.sender ?? '').slice(0, SHORT);
   const what =
     type === 'admin'
-      ? [said.target, said.outcome ?? said.phase]
+      ? [said.target, said.outcome ?? said.phase, said.reason]
       : [said.kind === null || said.kind === undefined ? null : `kind ${said.kind}`, said.grant];
   return [id, timestamp, type, method, said.keyName, who, what.filter((part) => part).join(', ')];
 }

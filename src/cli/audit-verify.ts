@@ -30,8 +30,8 @@ export async function verifyAudit(options: AuditOptions): Promise<void> {
   if (!ok) process.exitCode = EXIT.failed;
 }
 
-/** The newest head in a file of signed ones. */
-async function lastHead(path: string, daemonPubkey: string): Promise<Head> {
+/** The newest head in a file of signed ones. @throws Refusal when it is not this daemon's */
+export async function lastHead(path: string, daemonPubkey: string): Promise<Head> {
   let lines: string[];
   try {
     lines = readFileSync(path, 'utf8').trim().split('\n');

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { listAudit } from './audit-list.ts';
+import { installationCommand } from './installation-command.ts';
 import { remoteCommand } from './remote.ts';
 
 /** `redoubt audit ...`; all but the list work on the database file, whether a daemon runs or not. */
@@ -11,25 +12,18 @@ export function auditCommand(): Command {
       .action(listAudit),
   );
   audit.addCommand(
-    onFile('verify', 'check that no row was changed, removed or reordered')
+    installationCommand('verify', 'check that no row was changed, removed or reordered')
       .option('--head <file>', 'a copy of audit-heads.jsonl that was kept elsewhere: shows a log that was written anew')
       .option('--json', 'print one JSON document')
       // The database's library is loaded when it is wanted.
       .action(async (options) => (await import('./audit-verify.ts')).verifyAudit(options)),
   );
   audit.addCommand(
-    filtered(onFile('export', 'the whole log as JSON lines, the oldest row first'))
+    filtered(installationCommand('export', 'the whole log as JSON lines, the oldest row first'))
       .option('--json', 'print one JSON document, an array, instead of lines')
       .action(async (options) => (await import('./audit-export.ts')).exportAudit(options)),
   );
   return audit;
-}
-
-function onFile(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
-    .option('--config <file>', 'the installation by its nsecbunker.json');
 }
 
 function filtered(command: Command): Command {

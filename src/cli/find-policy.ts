@@ -1,12 +1,17 @@
-/** Policies as `get_policies` lists them, and finding the one that is meant. */
+import { callList } from './listed.ts';
 import { Refusal } from './refusal.ts';
 import type { Call } from './remote.ts';
 
+/** A rule as `get_policies` lists it. */
 export interface ListedRule {
+  /** Left out of a policy that is too long with it. */
+  id?: number;
   method: string;
   kind: string | null;
   max_usage_count: number | null;
   current_usage_count: number;
+  max_usage_per_token?: number | null;
+  expires_at?: string | null;
 }
 
 export interface ListedPolicy {
@@ -16,9 +21,13 @@ export interface ListedPolicy {
   rules: ListedRule[];
 }
 
+export function readPolicies(call: Call): Promise<ListedPolicy[]> {
+  return callList<ListedPolicy>(call, 'get_policies', { details: true });
+}
+
 /** By its name, or by its number when nothing has that name. Several of one name are told apart by number alone. */
 export async function findPolicy(call: Call, given: string, byNumber = false): Promise<ListedPolicy> {
-  const policies = JSON.parse(await call('get_policies')) as ListedPolicy[];
+  const policies = await readPolicies(call);
   const named = byNumber ? [] : policies.filter((policy) => policy.name === given);
   if (named.length > 1) {
     const ids = named.map((policy) => policy.id).join(', ');

@@ -2,13 +2,28 @@ import { Command } from 'commander';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
 import { secretJson } from '../admin/secret-json.ts';
-import { cell, show, table } from './output.ts';
+import { type AccessOptions, whichInstallation } from './admin-access.ts';
+import { changePassphraseCommand } from './key-change-passphrase.ts';
+import { exportCommand } from './key-export.ts';
+import { purgeCommand } from './key-purge.ts';
+import type { UpgradeOptions } from './key-upgrade.ts';
+import { callList } from './listed.ts';
+import { cell, say, show, table } from './output.ts';
+import { Progress } from './progress.ts';
 import { EXIT, Refusal } from './refusal.ts';
-import { type Call, checkAccess, DERIVATION_MS, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import {
+  type Call,
+  checkAccess,
+  DERIVATION_MS,
+  type RemoteOptions,
+  remoteCommand,
+  SWEEP_MS,
+  withDaemon,
+} from './remote.ts';
 import { readSecretText } from './secret-text.ts';
 
-/** One derivation for each passphrase of the fleet, ms. */
-const SWEEP_MS = 600_000;
+/** Between two looks at how far a sweep has come, ms. */
+const LOOK_MS = 500;
 const PASSPHRASE_FILE = '--passphrase-file <file>';
 const PASSPHRASE_HELP = 'read the passphrase from a file (- is standard input); else it is asked for';
 
@@ -47,22 +62,43 @@ export function keyCommand(): Command {
       .argument('<name>')
       .action(remove),
   );
+  key.addCommand(purgeCommand());
+  key.addCommand(changePassphraseCommand());
+  key.addCommand(exportCommand());
+  key.addCommand(
+    new Command('upgrade')
+      .description("seal the keys of nsecbunkerd's nsecbunker.json into the keystore; no daemon may run meanwhile")
+      .option('--old-passphrase-file <file>', 'the passphrase that they have now')
+      .option(PASSPHRASE_FILE, 'the passphrase that they get')
+      .option('--same-passphrase', 'seal them under the passphrase that they have')
+      .option('--remove-legacy', 'then prove that every sealed key opens, and take them out of nsecbunker.json')
+      .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
+      .option('--config <file>', 'the installation by its nsecbunker.json')
+      .option('--json', 'print one JSON document')
+      .action(async (options: UpgradeOptions & AccessOptions) => {
+        const installation = whichInstallation(options, process.env, process.cwd());
+        // The database's library is loaded when it is wanted.
+        await (await import('./key-upgrade.ts')).upgradeKeys(installation, options);
+      }),
+  );
   return key;
 }
 
 interface ListedKey {
   name: string;
-  pubkey: string;
+  /** Absent as long as nobody knows it. */
+  pubkey?: string;
   locked: boolean;
   active?: boolean;
-  createdAt: string;
+  createdAt?: string;
   userCount?: number;
 }
 
 async function list(options: RemoteOptions): Promise<void> {
-  const keys = JSON.parse(await withDaemon(options, (call) => call('get_keys'))) as ListedKey[];
-  const data = keys.map(({ name, pubkey, locked, active = false, createdAt }) => {
-    return { name, npub: npubEncode(pubkey), pubkey, locked, active, createdAt };
+  const keys = await withDaemon(options, (call) => callList<ListedKey>(call, 'get_keys', { details: true }));
+  const data = keys.map(({ name, pubkey = null, locked, active = false, createdAt = null }) => {
+    const npub = pubkey === null ? null : npubEncode(pubkey);
+    return { name, npub, pubkey, locked, active, createdAt };
   });
   const rows = data.map((key) => [
     key.name,
@@ -148,9 +184,19 @@ async function unlockEach(call: Call, names: string[], passphrase: Secret): Prom
 
 async function sweep(call: Call, passphrase: Secret): Promise<Unlocked> {
   const options = secretJson({}, { passphrase });
+  const keys = async () => (JSON.parse(await call('get_status')) as { keys: { total: number; unlocked: number } }).keys;
+  const shown = new Progress('unlocking');
+  const started = performance.now();
+  const showNow = () => keys().then(({ unlocked, total }) => shown.update(unlocked, total));
+  const look = setInterval(() => void showNow().catch(() => {}), LOOK_MS);
   try {
-    return JSON.parse(await call('unlock_keys', [options], SWEEP_MS)) as Unlocked;
+    const swept = JSON.parse(await call('unlock_keys', [options], SWEEP_MS)) as Unlocked;
+    shown.stop();
+    say(`unlocking took ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    return swept;
   } finally {
+    clearInterval(look);
+    shown.stop();
     wipe(options);
   }
 }

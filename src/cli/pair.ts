@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import { secretJson } from '../admin/secret-json.ts';
 import { parseDuration } from './duration.ts';
+import { callList } from './listed.ts';
 import { cell, show } from './output.ts';
 import { qrText } from './qr.ts';
 import { DERIVATION_MS, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
@@ -51,7 +52,7 @@ async function pair(key: string, options: PairOptions): Promise<void> {
     ...(options.expires === undefined ? {} : { expires_in_hours: parseDuration(options.expires) }),
     ...(options.revokeOld === true ? { revoke_old: true } : {}),
   };
-  const keys = JSON.parse(await withDaemon(options, (call) => call('get_keys'))) as { name: string }[];
+  const keys = await withDaemon(options, (call) => callList<{ name: string }>(call, 'get_keys'));
   const passphrase = keys.some(({ name }) => name === key) ? undefined : await passphraseOf(options);
   const text = secretJson(request, passphrase === undefined ? {} : { passphrase });
   try {

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { findPolicy, type ListedPolicy, type ListedRule } from './find-policy.ts';
+import { findPolicy, type ListedRule, readPolicies } from './find-policy.ts';
 import { cell, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
 import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
@@ -25,7 +25,7 @@ export function policyCommand(): Command {
   );
   policy.addCommand(
     remoteCommand('remove-rule', 'let a policy grant less, in force at once')
-      .argument('<id>', 'number of the rule: "redoubt policy list --json" shows it')
+      .argument('<id>', 'number of the rule: "redoubt policy list" shows it')
       .action(removeRule),
   );
   policy.addCommand(
@@ -37,10 +37,13 @@ export function policyCommand(): Command {
 }
 
 async function list(options: RemoteOptions): Promise<void> {
-  const policies = JSON.parse(await withDaemon(options, (call) => call('get_policies'))) as ListedPolicy[];
-  const rows = policies.map(({ id, name, expires_at, rules }) => [id, name, rules.map(ruleText).join(' '), expires_at]);
+  const policies = await withDaemon(options, readPolicies);
+  const rows = policies.flatMap(({ id, name, expires_at, rules }) => {
+    const [first, ...others] = rules.map((rule) => [rule.id, ruleText(rule)]);
+    return [[id, name, ...(first ?? ['', '']), expires_at], ...others.map((rule) => [' ', ' ', ...rule, ' '])];
+  });
   const none = 'no policies: make one with "redoubt policy create NAME --rule sign_event:1"';
-  show({ data: policies, text: table(['ID', 'NAME', 'RULES', 'EXPIRES'], rows, none) }, options.json);
+  show({ data: policies, text: table(['ID', 'NAME', 'RULE', 'GRANTS', 'EXPIRES'], rows, none) }, options.json);
 }
 
 async function create(name: string, options: RemoteOptions & { rule: string[]; description?: string }): Promise<void> {
@@ -48,11 +51,11 @@ async function create(name: string, options: RemoteOptions & { rule: string[]; d
   if (rules.length === 0)
     throw new Refusal('a policy needs at least one --rule, for example --rule sign_event:1', EXIT.usage);
   const id = await withDaemon(options, async (call) => {
-    const before = JSON.parse(await call('get_policies')) as ListedPolicy[];
+    const before = await readPolicies(call);
     // Two of one name would be told apart by nobody who creates tokens by name.
     if (before.some((policy) => policy.name === name)) throw new Refusal(`a policy named "${name}" exists already`);
     await call('create_new_policy', [JSON.stringify({ name, description: options.description ?? null, rules })]);
-    const after = JSON.parse(await call('get_policies')) as ListedPolicy[];
+    const after = await readPolicies(call);
     return after.filter((policy) => policy.name === name).at(-1)?.id ?? null;
   });
   show({ data: { id, name }, text: `policy ${id}: ${cell(name)}` }, options.json);
@@ -70,7 +73,7 @@ async function addRule(name: string, rule: string, options: RemoteOptions): Prom
 }
 
 async function removeRule(given: string, options: RemoteOptions): Promise<void> {
-  const id = rowNumber(given, 'a rule is removed', 'policy list --json');
+  const id = rowNumber(given, 'a rule is removed', 'policy list');
   await withDaemon(options, (call) => call('remove_policy_rule', [id]));
   show({ data: { id, removed: true }, text: `rule ${id} is removed` }, options.json);
 }
@@ -84,8 +87,12 @@ async function remove(given: string, options: RemoteOptions): Promise<void> {
   show({ data: { id, name, deleted: true }, text: `policy ${id} (${cell(name)}) is deleted` }, options.json);
 }
 
-function ruleText({ method, kind, max_usage_count: limit, current_usage_count: used }: ListedRule): string {
-  return `${method}${kind === null ? '' : `:${kind}`}${limit === null ? '' : `=${used}/${limit}`}`;
+function ruleText(rule: ListedRule): string {
+  const { method, kind, max_usage_count: limit, current_usage_count: used } = rule;
+  const said = `${method}${kind === null ? '' : `:${kind}`}${limit === null ? '' : `=${used}/${limit}`}`;
+  const perToken = rule.max_usage_per_token ? [`${rule.max_usage_per_token} a token`] : [];
+  const more = [...perToken, ...(rule.expires_at ? [`until ${rule.expires_at}`] : [])];
+  return more.length === 0 ? said : `${said} (${more.join(', ')})`;
 }
 
 function collect(rule: string, rules: string[]): string[] {

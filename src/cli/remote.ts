@@ -11,6 +11,9 @@ import { EXIT, Refusal } from './refusal.ts';
 /** A derivation may wait for others, ms. */
 export const DERIVATION_MS = 120_000;
 
+/** One derivation for each passphrase of the fleet, ms. */
+export const SWEEP_MS = 600_000;
+
 /** Options of every command on a running daemon. */
 export interface RemoteOptions extends AccessOptions {
   json?: boolean;

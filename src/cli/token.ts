@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { parseDuration } from './duration.ts';
+import { callList } from './listed.ts';
 import { show, table } from './output.ts';
 import { qrText } from './qr.ts';
 import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
@@ -14,6 +15,7 @@ export function tokenCommand(): Command {
       .requiredOption('--policy <name>', 'what the client may do')
       .option('--client <name>', 'what to call the client', 'client')
       .option('--expires <duration>', 'how long it grants anything: 30d, 12h, ...; for ever when left out')
+      .option('--qr', 'draw the URL as a QR code, on what is no terminal too')
       .action(create),
   );
   token.addCommand(remoteCommand('list', "list a key's tokens").argument('<key>', 'name of the key').action(list));
@@ -39,7 +41,7 @@ interface ListedToken {
 
 async function create(
   key: string,
-  options: RemoteOptions & { policy: string; client: string; expires?: string },
+  options: RemoteOptions & { policy: string; client: string; expires?: string; qr?: boolean },
 ): Promise<void> {
   const hours = options.expires === undefined ? undefined : parseDuration(options.expires);
   const request = {
@@ -52,14 +54,17 @@ async function create(
     await withDaemon(options, (call) => call('issue_token', [JSON.stringify(request)])),
   ) as ListedToken;
   const { id, token, bunker_url: url = '', expires_at } = made;
-  const qr = process.stdout.isTTY && options.json !== true ? [await qrText(url)] : [];
+  const drawn = options.json !== true && (options.qr === true || process.stdout.isTTY);
+  const qr = drawn ? [await qrText(url)] : [];
   const until = expires_at === null ? 'without end' : `until ${expires_at}`;
   const text = [`token ${id}, good for one client, ${until}:`, url, ...qr].join('\n');
   show({ data: { id, token, bunker_url: url, expires_at }, text }, options.json);
 }
 
 async function list(key: string, options: RemoteOptions): Promise<void> {
-  const tokens = JSON.parse(await withDaemon(options, (call) => call('get_key_tokens', [key]))) as ListedToken[];
+  const tokens = await withDaemon(options, (call) =>
+    callList<ListedToken>(call, 'get_key_tokens', { params: [key], details: true }),
+  );
   const rows = tokens.map((token) => [
     token.id,
     token.client_name,

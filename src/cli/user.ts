@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { callList } from './listed.ts';
 import { cell, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
 import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
@@ -34,7 +35,7 @@ interface ListedUser {
 }
 
 async function list(key: string, options: RemoteOptions): Promise<void> {
-  const users = JSON.parse(await withDaemon(options, (call) => call('get_key_users', [key]))) as ListedUser[];
+  const users = await withDaemon(options, (call) => callList<ListedUser>(call, 'get_key_users', { params: [key] }));
   const rows = users.map(({ id, description, pubkey, lastUsedAt, revokedAt }) => {
     return [id, description, pubkey, revokedAt === null ? 'bound' : 'revoked', lastUsedAt];
   });

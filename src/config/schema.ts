@@ -133,12 +133,32 @@ export const schema = z.object({
   auditRetentionDays: z.int().min(1).max(36_500).prefault(90).meta(text('days for which audit rows are kept')),
   kindsNotInAll: z
     .array(z.int().min(0).max(65_535))
-    .prefault([22_242, 27_235, 62])
-    .meta(text('kinds that `all` does not grant: they need a rule of their own')),
+    .nullable()
+    .prefault(null)
+    .meta(
+      text('kinds that `all` does not grant: they need a rule of their own', {
+        byDefault: '`[22242,27235,62]`; none in an installation that nsecbunkerd began',
+      }),
+    ),
   answerUnknown: z
     .enum(['connect', 'all', 'none'])
     .prefault('connect')
     .meta(text('what clients without a binding are answered: failed connects, everything, nothing')),
+  approvalTimeout: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .prefault(10_000)
+    .meta(text('ms that admins have to decide on what no rule answers; 0 asks nobody')),
+  askForStrangers: z
+    .boolean()
+    .nullable()
+    .prefault(null)
+    .meta(
+      text('whether admins are asked when an unknown client connects without a secret', {
+        byDefault: 'off in a new installation, on in one that nsecbunkerd left',
+      }),
+    ),
   keystore: z
     .object({
       dir: z

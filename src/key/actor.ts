@@ -5,12 +5,13 @@ import type { Link } from '../actor/link.ts';
 import type { Secret } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
 import { Envelope, type Opened } from '../nip46/envelope.ts';
-import { type Answer, expired, methods, type Office, refused } from '../nip46/methods.ts';
+import { type Answer, type Call, expired, methods, type Office, refused } from '../nip46/methods.ts';
 import { relayAuth } from '../nip46/relay-auth.ts';
 import { errorResponse, parseRequest, type Request, successResponse } from '../nip46/request.ts';
 import { Responses } from '../nip46/responses.ts';
 import type { SignedEvent } from '../nip46/signed.ts';
 import type { Asked } from '../policy/protocol.ts';
+import { AdminDoor } from './admin-door.ts';
 import type { PolicyDoor } from './policy-door.ts';
 import type { KeyLimits, KeyToMain, Lane, MainToKey, Outcome } from './protocol.ts';
 import { ClientRates } from './rate.ts';
@@ -67,6 +68,7 @@ export class KeyActor {
       key,
       conversations: this.#envelope.conversations,
       policy,
+      admins: new AdminDoor(main, clock),
       responses: new Responses(2 * settings.limits.maxClockSkew * 1000),
       clock,
       limits: settings.limits,
@@ -125,7 +127,8 @@ export class KeyActor {
       expires: arrived + this.#limits.requestDeadline,
       ...(again ? { again } : {}),
     };
-    const answer = this.#admit(asked, lane) ?? (await this.#once(request, asked, lane));
+    const answer =
+      this.#admit(asked, lane) ?? (await this.#once(request, asked, lane, () => this.#main.tell('pending', { seq })));
     this.#reply(seq, opened, request, answer);
   }
 
@@ -140,11 +143,11 @@ export class KeyActor {
   }
 
   /** Carries a request out; the same body that is in work already is waited for, and then answered as a retry. */
-  async #once(request: Request, asked: Asked, lane: Lane): Promise<Answer> {
+  async #once(request: Request, asked: Asked, lane: Lane, pending: () => void): Promise<Answer> {
     for (let first = this.#inWork.get(asked.body); first !== undefined; first = this.#inWork.get(asked.body)) {
       await first;
     }
-    const work = this.#carryOut(request, asked, lane);
+    const work = this.#carryOut({ request, asked, pending }, lane);
     this.#inWork.set(asked.body, work);
     try {
       return await work;
@@ -153,7 +156,8 @@ export class KeyActor {
     }
   }
 
-  async #carryOut(request: Request, asked: Asked, lane: Lane): Promise<Answer> {
+  async #carryOut(call: Call, lane: Lane): Promise<Answer> {
+    const { request, asked } = call;
     const method = methods.get(request.method);
     // A stranger reads no error, not even that a method is unknown: another signer may hold this key.
     const needsBinding = method === undefined || (lane === 'stranger' && request.method !== 'connect');
@@ -163,7 +167,7 @@ export class KeyActor {
       if (!decision.ok) return this.#refuseStranger(asked, refused(decision));
     }
     if (method === undefined) return { outcome: 'invalid', error: `unknown method ${request.method.slice(0, 64)}` };
-    return method(this.#office, { request, asked });
+    return method(this.#office, call);
   }
 
   #refuseStranger(asked: Asked, answer: Answer): Answer {

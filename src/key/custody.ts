@@ -1,8 +1,17 @@
 import type { MessagePort } from 'node:worker_threads';
+import { type LegacyFile, LegacyKeys } from '../../prisma-compat/legacy-keys.ts';
 import type { Link } from '../actor/link.ts';
 import type { UnlockPool } from '../keystore/pool.ts';
-import type { CreateResult, MainToVault, UnlockResult, VaultToMain } from '../keystore/protocol.ts';
-import type { MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
+import type {
+  ChangeResult,
+  CreateResult,
+  MainToVault,
+  PassphraseSource,
+  UnlockResult,
+  VaultToMain,
+} from '../keystore/protocol.ts';
+import type { LogLine, MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
+import type { Blanks } from './blanks.ts';
 import type { Keys } from './keys.ts';
 
 export interface CustodyOptions {
@@ -10,6 +19,10 @@ export interface CustodyOptions {
   logN: number;
   pool: UnlockPool;
   keys: Keys;
+  blanks: Blanks;
+  /** nsecbunker.json, whose keys nsecbunkerd left there. */
+  file: LegacyFile;
+  log(line: LogLine): void;
   vault(): Link<MainToVault, VaultToMain>;
   policy(): Link<MainToPolicy, PolicyToMain>;
   /** Resolves when the relays deliver the requests of exactly the keys that are unlocked now. */
@@ -17,22 +30,86 @@ export interface CustodyOptions {
 }
 
 /** Where a passphrase comes from; the main thread hands it on and does not look at it. */
-export type Source = { port: MessagePort } | { file: string };
+export type Source = PassphraseSource;
+
+type KeyRef = { name: string; pubkey: string };
+
+/** A key that was not deleted. */
+export interface KnownKey extends KeyRef {
+  /** Locked on purpose: only an explicit unlock opens it. */
+  lockedAt: number | null;
+}
+
+/** Keys that one passphrase is tried on. */
+export interface KeyGroup {
+  keys: readonly KeyRef[];
+  source: Source;
+}
+
+/** What a new key is to be besides its name. */
+export interface Wanted {
+  /** To be committed with its row. */
+  pairing?: Pairing;
+  /** The source brings the private key too. */
+  imports?: boolean;
+}
+
+const LEGACY = 'the key lies in nsecbunker.json: see to it with "redoubt key upgrade --remove-legacy" first';
+
+/** Groups that are opened at once. */
+const LANES = 4;
 
 /** Creating, unlocking and locking keys, as the main thread does it: it moves ports between workers that hold secrets. */
 export class Custody {
   readonly #options: CustodyOptions;
+  readonly #legacy: LegacyKeys;
+  /** For each opening in work: names of the keys that were locked or deleted since it began. */
+  readonly #opening = new Set<Set<string>>();
+  #importing: Promise<void> = Promise.resolve();
 
   constructor(options: CustodyOptions) {
     this.#options = options;
+    this.#legacy = new LegacyKeys(options);
   }
 
-  /**
-   * Answers when a client could connect: file durable, Key row committed, subscription live.
-   *
-   * @param pairing what is to be committed with the row
-   */
-  async create(name: string, source: Source, pairing?: Pairing): Promise<CreateResult> {
+  /** At start: every key is known by its name, and what needs no passphrase is unlocked. */
+  async begin(): Promise<void> {
+    for (const { name, pubkey } of await this.known()) if (pubkey !== '') this.#options.keys.add(name, pubkey);
+    await this.#legacy.openPlain();
+  }
+
+  /** A vault that was restarted has forgotten what needs no passphrase too. The subscriptions are the caller's to renew. */
+  async openPlain(): Promise<void> {
+    await this.#legacy.openPlain();
+  }
+
+  get keys(): Keys {
+    return this.#options.keys;
+  }
+
+  /** Every key that was not deleted, as the records have it. */
+  async known(): Promise<KnownKey[]> {
+    const rows = await this.#options.policy().ask('keys', null);
+    return rows.filter((row) => row.deletedAt === null);
+  }
+
+  /** Subscribes to the requests of exactly the keys that take them now. */
+  resubscribe(): Promise<void> {
+    return this.#options.resubscribe();
+  }
+
+  /** Answers when a client could connect: file durable, Key row committed, subscription live. */
+  async create(name: string, source: Source, { pairing, imports = false }: Wanted = {}): Promise<CreateResult> {
+    if (!imports) return this.#create(name, source, pairing);
+    // Two imports of one key under two names must not see each other's file before there is a row: one at a time.
+    const before = this.#importing;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#importing = promise;
+    await before;
+    return this.#create(name, source, pairing).finally(resolve);
+  }
+
+  async #create(name: string, source: Source, pairing?: Pairing): Promise<CreateResult> {
     const { pool, keystore, logN, keys } = this.#options;
     try {
       const rows = await this.#options.policy().ask('keys', null);
@@ -58,33 +135,55 @@ export class Custody {
 
   /** Unlocks keys; a key that is unlocked already succeeds without a derivation. */
   async unlock(names: string[], source: Source): Promise<UnlockResult> {
-    const { keys, pool, keystore } = this.#options;
+    const { keys } = this.#options;
     const result: UnlockResult = { unlocked: [], failed: [] };
     try {
-      const locked: { name: string; pubkey: string }[] = [];
+      const locked: KeyRef[] = [];
       for (const name of names) {
         const key = keys.named(name);
-        if (key === undefined) result.failed.push({ name, pubkey: '', error: `no key named ${name}` });
+        if (key === undefined && this.#legacy.has(name)) locked.push({ name, pubkey: '' });
+        else if (key === undefined) result.failed.push({ name, pubkey: '', error: `no key named ${name}` });
         else if (key.unlocked && key.state !== 'quarantined') result.unlocked.push(key.pubkey);
         else locked.push({ name, pubkey: key.pubkey });
       }
       if (locked.length === 0) return result;
-      const vault = await this.#options.vault().ask('intake', null);
-      const opened = await pool.unlock({ op: 'unlock', keystore, keys: locked, source, vault });
-      for (const pubkey of opened.unlocked) {
-        const key = keys.get(pubkey);
-        // Deleted while it was being opened.
-        if (key === undefined) await this.#options.vault().ask('forget', { pubkey });
-        else key.unlock();
-      }
+      const [opened] = await this.open([{ keys: locked, source }], true);
       await this.#options.resubscribe();
       return {
-        ...opened,
-        unlocked: [...result.unlocked, ...opened.unlocked],
-        failed: [...result.failed, ...opened.failed],
+        ...opened!,
+        unlocked: [...result.unlocked, ...opened!.unlocked],
+        failed: [...result.failed, ...opened!.failed],
       };
     } finally {
       closeSource(source);
+    }
+  }
+
+  /**
+   * Has keys opened, each group with the passphrase of its source, and lets them take requests: all at once in the end,
+   * or as they come. The subscriptions are the caller's to renew.
+   */
+  async open(groups: readonly KeyGroup[], asTheyCome = false): Promise<UnlockResult[]> {
+    const overtaken = new Set<string>();
+    this.#opening.add(overtaken);
+    const onPart = (pubkeys: readonly string[]) => {
+      for (const key of pubkeys.map((pubkey) => this.#options.keys.get(pubkey))) {
+        if (key !== undefined && !overtaken.has(key.name)) key.unlock();
+      }
+    };
+    try {
+      const results: UnlockResult[] = [];
+      const left = [...groups.entries()];
+      const lane = async () => {
+        for (let next = left.shift(); next !== undefined; next = left.shift()) {
+          results[next[0]] = await this.#openGroup(next[1], asTheyCome ? onPart : undefined);
+        }
+      };
+      await Promise.all(Array.from({ length: LANES }, lane));
+      for (const result of results) await this.#take(result, overtaken);
+      return results;
+    } finally {
+      this.#opening.delete(overtaken);
     }
   }
 
@@ -94,18 +193,90 @@ export class Custody {
    */
   async lock(names: string[], deleted = false): Promise<Outcome<number>> {
     const { keys } = this.#options;
-    const unknown = names.find((name) => keys.named(name) === undefined);
+    const unknown = names.find((name) => keys.named(name) === undefined && !this.#legacy.has(name));
     if (unknown !== undefined && !deleted) return { ok: false, refusal: `no key named ${unknown}` };
     const found = names.map((name) => keys.named(name)).filter((key) => key !== undefined);
-    const unlocked = found.filter((key) => key.unlocked);
+    const unlocked = found.filter((key) => key.unlocked).length;
     if (deleted) for (const key of found) keys.remove(key.pubkey);
+    for (const name of names) for (const overtaken of this.#opening) overtaken.add(name);
+    const listening = found.filter((key) => key.listens);
     await Promise.all(
-      unlocked.map(async (key) => {
+      listening.map(async (key) => {
         await Promise.all([key.lock(), this.#options.vault().ask('forget', { pubkey: key.pubkey })]);
       }),
     );
     await this.#options.resubscribe();
-    return { ok: true, value: unlocked.length };
+    return { ok: true, value: unlocked };
+  }
+
+  /**
+   * Has keys sealed anew; nothing else changes, whether they are locked or not.
+   *
+   * @param name null: every key that the old passphrase opens
+   */
+  async change(name: string | null, source: Source): Promise<ChangeResult> {
+    const { pool, keystore, logN, keys } = this.#options;
+    try {
+      if (name !== null && this.#legacy.has(name)) return { ok: false, refusal: LEGACY };
+      const key = name === null ? null : keys.named(name);
+      if (key === undefined) return { ok: false, refusal: `no key named ${name}` };
+      return await pool.change({ op: 'change', keystore, logN, pubkey: key?.pubkey ?? null, source });
+    } finally {
+      closeSource(source);
+    }
+  }
+
+  /** Removes the file of a key that was deleted. */
+  async purge(name: string, pubkey: string): Promise<Outcome<null>> {
+    const { pool, keystore, keys } = this.#options;
+    if (this.#legacy.has(name)) return { ok: false, refusal: LEGACY };
+    if (keys.get(pubkey) !== undefined) return { ok: false, refusal: 'the key is in use: delete it first' };
+    return pool.remove(keystore, pubkey);
+  }
+
+  /** A port on which what opens a key waits, for its own thread. */
+  async release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'> {
+    try {
+      return (await this.#options.vault().ask('release', { pubkey })) ?? 'locked';
+    } catch {
+      return 'unavailable';
+    }
+  }
+
+  async #openGroup({ keys, source }: KeyGroup, onPart?: (pubkeys: readonly string[]) => void): Promise<UnlockResult> {
+    const { pool, keystore } = this.#options;
+    const vault = await this.#options
+      .vault()
+      .ask('intake', null)
+      .catch(() => null);
+    if (vault !== null) {
+      const task = { op: 'unlock' as const, keystore, keys: [...keys], source, vault };
+      const file = this.#legacy.fileOf(keys);
+      const { fromFile, ...opened } = await pool.unlock(file === null ? task : { ...task, legacy: file }, onPart);
+      if (fromFile === undefined) return opened;
+      const { unlocked, failed } = await this.#legacy.settle(fromFile);
+      return { ...opened, unlocked: [...opened.unlocked, ...unlocked], failed: [...opened.failed, ...failed] };
+    }
+    closeSource(source);
+    const refusal = 'the vault did not answer: try again';
+    return { unlocked: [], failed: keys.map((key) => ({ ...key, error: refusal })), refusal };
+  }
+
+  /** What was locked or deleted while it was being opened stays so. */
+  async #take(result: UnlockResult, overtaken: ReadonlySet<string>): Promise<void> {
+    for (const pubkey of result.unlocked.splice(0)) {
+      const key = this.#options.keys.get(pubkey);
+      if (key !== undefined && !overtaken.has(key.name)) {
+        key.unlock();
+        result.unlocked.push(pubkey);
+        continue;
+      }
+      await this.#options
+        .vault()
+        .ask('forget', { pubkey })
+        .catch(() => {});
+      if (key !== undefined) result.failed.push({ name: key.name, pubkey, error: 'it was locked meanwhile' });
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Link } from '../actor/link.ts';
+import type { Handlers } from '../actor/protocol.ts';
+import type { AdminToMain } from '../admin/protocol.ts';
 import type { MainToPolicy, Outcome, PolicyToMain } from '../policy/protocol.ts';
 import { clientRelayUrl } from '../relay/client-relay-url.ts';
 import type { ClientRelays, Need } from '../relay/client-relays.ts';
@@ -29,18 +31,46 @@ const TELL_MS = 6_000;
 /** What was reached for a client and never told is left after this, ms: the admin actor may have gone meanwhile. */
 const LEAVE_MS = 60_000;
 
+/** What the admin actor says of introductions, before there are any. */
+export function introductionHandlers(
+  introductions: () => Introductions,
+): Pick<Handlers<AdminToMain>, 'reachClient' | 'tellClient' | 'leaveClient'> {
+  return {
+    reachClient: (wanted) => introductions().reach(wanted),
+    tellClient: (wanted) => introductions().tell(wanted),
+    leaveClient: (wanted) => introductions().leave(wanted),
+  };
+}
+
 /** Clients that came by nostrconnect:// (NIP-46), as the main thread serves them: their relays, and the first response. */
 export class Introductions {
   readonly #options: IntroductionsOptions;
   readonly #claims = new Map<string, { need: Need; timer: NodeJS.Timeout }>();
   #recorded: { keyName: string; relays: string[] }[] = [];
+  #reading: Promise<void> | null = null;
+  /** Asked for while it was being read: what was read may be from before. */
+  #readNext: Promise<void> | null = null;
 
   constructor(options: IntroductionsOptions) {
     this.#options = options;
   }
 
   /** Reads from the records which relays are needed. What they said last holds while they cannot be read. */
-  async refresh(): Promise<void> {
+  refresh(): Promise<void> {
+    if (this.#reading !== null) {
+      this.#readNext ??= this.#reading.then(() => {
+        this.#readNext = null;
+        return this.refresh();
+      });
+      return this.#readNext;
+    }
+    this.#reading = this.#read().finally(() => {
+      this.#reading = null;
+    });
+    return this.#reading;
+  }
+
+  async #read(): Promise<void> {
     try {
       this.#recorded = await this.#options.policy().ask('clientRelays', null);
     } catch {
@@ -49,17 +79,16 @@ export class Introductions {
     this.arrange();
   }
 
-  /** Keys were locked or unlocked: a locked key needs no relay. */
+  /** Keys were locked or unlocked: a locked key needs no relay, one that is about to be opened does. */
   arrange(): void {
     const { keys, clientRelays, allowPrivate } = this.#options;
-    const pubkeys = new Map(keys.unlocked().map(({ name, pubkey }) => [name, pubkey]));
     const needs: Need[] = [];
     for (const { keyName, relays } of this.#recorded) {
-      const pubkey = pubkeys.get(keyName);
-      if (pubkey === undefined) continue;
+      const key = keys.named(keyName);
+      if (key?.listens !== true) continue;
       // What was allowed when it was written down may no longer be.
       const checked = relays.map((url) => clientRelayUrl(url, allowPrivate));
-      needs.push({ pubkey, relays: checked.flatMap((one) => (one.ok ? [one.url] : [])) });
+      needs.push({ pubkey: key.pubkey, relays: checked.flatMap((one) => (one.ok ? [one.url] : [])) });
     }
     clientRelays.arrange(needs);
   }

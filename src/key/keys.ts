@@ -1,4 +1,5 @@
 import type { Incoming } from '../relay/protocol.ts';
+import { Places } from './places.ts';
 import type { Strangers } from './strangers.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
@@ -22,13 +23,17 @@ export class Keys {
   readonly #around: Surroundings;
   readonly #options: KeysOptions;
   readonly #keys = new Map<string, VirtualKey>();
+  readonly #named = new Map<string, VirtualKey>();
+  readonly #places: Places;
   readonly #bound = new Map<string, Set<string>>();
   readonly #loading = new Map<string, Incoming[]>();
   #accepting = true;
 
-  constructor(around: Omit<Surroundings, 'takeThread'>, options: KeysOptions) {
-    this.#around = Object.assign(around, { takeThread: () => this.#takeThread() });
+  constructor(around: Omit<Surroundings, 'takeThread' | 'rested'>, options: KeysOptions) {
+    const rested = () => this.#places.makeRoom();
+    this.#around = Object.assign(around, { takeThread: () => this.#takeThread(), rested });
     this.#options = options;
+    this.#places = new Places(options.maxActive, () => this.#keys.values());
   }
 
   /** Makes a key known, locked. */
@@ -37,12 +42,16 @@ export class Keys {
     if (known !== undefined) return known;
     const key = new VirtualKey(name, pubkey, this.#around);
     this.#keys.set(pubkey, key);
+    this.#named.set(name, key);
     return key;
   }
 
   /** Forgets a key that was deleted; whoever removes it locks it. */
   remove(pubkey: string): void {
+    const key = this.#keys.get(pubkey);
+    if (key === undefined) return;
     this.#keys.delete(pubkey);
+    this.#named.delete(key.name);
   }
 
   get(pubkey: string): VirtualKey | undefined {
@@ -50,8 +59,7 @@ export class Keys {
   }
 
   named(name: string): VirtualKey | undefined {
-    for (const key of this.#keys.values()) if (key.name === name) return key;
-    return undefined;
+    return this.#named.get(name);
   }
 
   all(): IterableIterator<VirtualKey> {
@@ -60,7 +68,7 @@ export class Keys {
 
   /** Pubkeys whose requests are subscribed to. */
   subscribed(): string[] {
-    return [...this.#keys.values()].filter((key) => key.unlocked).map((key) => key.pubkey);
+    return [...this.#keys.values()].filter((key) => key.listens).map((key) => key.pubkey);
   }
 
   unlocked(): { name: string; pubkey: string; active: boolean; quarantined: boolean }[] {
@@ -122,6 +130,7 @@ export class Keys {
   /** Takes no more events and waits until nothing is in flight, at most `ms`. */
   async drain(ms: number): Promise<void> {
     this.#accepting = false;
+    await Promise.all([...this.#keys.values()].map((key) => key.giveUp()));
     const idle = Promise.all([...this.#keys.values()].map((key) => key.idle()));
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
@@ -130,6 +139,7 @@ export class Keys {
   }
 
   async lockAll(): Promise<void> {
+    this.#places.close();
     await Promise.all([...this.#keys.values()].map((key) => key.lock()));
   }
 
@@ -176,19 +186,17 @@ export class Keys {
   }
 
   async #takeThread(): Promise<KeyThread | null> {
-    await this.#makeRoom();
-    return this.#options.blanks.take();
-  }
-
-  /** Passivates the least recently used idle keys until there is room for one more thread. */
-  async #makeRoom(): Promise<void> {
-    const active = [...this.#keys.values()].filter((key) => key.state === 'active');
-    let excess = active.length + 1 - this.#options.maxActive;
-    if (excess <= 0) return;
-    active.sort((a, b) => a.lastUsed - b.lastUsed);
-    for (const key of active) {
-      if (excess <= 0) return;
-      if (await key.passivate()) excess--;
+    await this.#places.take();
+    const thread = await this.#options.blanks.take();
+    if (thread === null) this.#places.free();
+    else {
+      let hasPlace = true;
+      thread.leavePlace = () => {
+        if (hasPlace) this.#places.free();
+        hasPlace = false;
+      };
+      void thread.gone.then(thread.leavePlace);
     }
+    return thread;
   }
 }

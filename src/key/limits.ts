@@ -1,15 +1,8 @@
 import type { Config } from '../config.ts';
 import type { KeyLimits } from './protocol.ts';
 
-/** What key actors have to know of the configuration. */
+/** What of the configuration a key actor holds clients to. */
 export function keyLimits({ limits, maxClockSkew, maxFutureEvent, answerUnknown }: Config): KeyLimits {
-  return {
-    maxClockSkew,
-    maxFutureEvent,
-    answerUnknown,
-    clientRate: limits.clientRate,
-    clientBurst: limits.clientBurst,
-    requestDeadline: limits.requestDeadline,
-    maxContent: limits.content,
-  };
+  const { clientRate, clientBurst, requestDeadline, content: maxContent } = limits;
+  return { maxClockSkew, maxFutureEvent, answerUnknown, clientRate, clientBurst, requestDeadline, maxContent };
 }

@@ -58,6 +58,11 @@ export type MainToKey = MainProtocol<{
     },
     { ok: true } | { ok: false; refusal: string }
   >;
+  /**
+   * Opens a key that nsecbunkerd encrypted and tells its pubkey: only this shows whether the passphrase was right.
+   * `pubkey`: what it must be, empty when nobody knows. The thread is good for nothing else then, and is ended.
+   */
+  check: Ask<{ pubkey: string; vault: MessagePort }, { ok: true; pubkey: string } | { ok: false; refusal: string }>;
   /** A NIP-46 event as the relay sent it. `arrived`: monotonic ms. `again`: a thread that crashed had it before. */
   event: Tell<{ seq: number; raw: string; arrived: number; lane: Lane; again: boolean }>;
   /**
@@ -80,5 +85,9 @@ export type KeyToMain = MainProtocol<{
   verified: Tell<{ seq: number; id: string }>;
   /** The end of an event: one for each `seq`. `response`: a signed event, to be published. */
   done: Tell<{ seq: number; method: string; outcome: Outcome; response: SignedEvent | null }>;
+  /** This event waits for an admin's decision: it holds no place in the key's queue any more. */
+  pending: Tell<{ seq: number }>;
+  /** A port to the admin actor, which knows it as this key's. */
+  admins: Ask<null, MessagePort>;
   log: Tell<LogLine>;
 }>;

@@ -4,7 +4,7 @@ import type { VirtualKey } from './virtual-key.ts';
 
 export interface RelayAuthsOptions {
   clock: Clock;
-  get(pubkey: string): Pick<VirtualKey, 'state' | 'unlocked' | 'errand'> | undefined;
+  get(pubkey: string): Pick<VirtualKey, 'state' | 'listens' | 'errand'> | undefined;
 }
 
 interface Waiting {
@@ -24,7 +24,7 @@ const TICK_MS = 100;
 
 /**
  * Authentications of keys to relays (NIP-42), paced over all relays: one relay that asks every key of a fleet must not
- * have the fleet activated. Keys that a thread holds go first.
+ * have the fleet activated. Keys that a thread holds go first; those that a sweep is about to open wait for it.
  */
 export class RelayAuths {
   readonly #options: RelayAuthsOptions;
@@ -43,7 +43,7 @@ export class RelayAuths {
 
   /** NIP-42's event (JSON) of this key for the relay; null when it cannot be had. */
   sign(pubkey: string, relay: string, challenge: string): Promise<string | null> {
-    if (this.#options.get(pubkey)?.unlocked !== true || this.#waiting.length >= MOST_WAITING) {
+    if (this.#options.get(pubkey)?.listens !== true || this.#waiting.length >= MOST_WAITING) {
       return Promise.resolve(null);
     }
     const signed = new Promise<string | null>((resolve) => this.#waiting.push({ pubkey, relay, challenge, resolve }));
@@ -61,7 +61,7 @@ export class RelayAuths {
     const isActive = ({ pubkey }: Waiting) => this.#options.get(pubkey)?.state === 'active';
     this.#take(isActive, () => this.#all.take(1, now));
     this.#take(
-      (one) => !isActive(one),
+      (one) => !isActive(one) && this.#options.get(one.pubkey)?.state !== 'expected',
       () => this.#inactive.take(1, now) && this.#all.take(1, now),
     );
     if (this.#waiting.length > 0) return;

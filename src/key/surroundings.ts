@@ -11,12 +11,15 @@ export interface Surroundings {
   /** Events that may wait for one key. */
   readonly keyQueue: number;
   /** Advertised relays, sorted. */
-  readonly relays: string[];
+  relays(): string[];
   readonly clock: Clock;
   takeThread(): Promise<KeyThread | null>;
+  /** A key has nothing more to do. */
+  rested(): void;
   /** A port on which the vault's `Unsealing` waits. */
   release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'>;
   attachPolicy(keyName: string, port: MessagePort): void;
+  attachAdmins(keyName: string, port: MessagePort): void;
   publish(pubkey: string, request: Incoming, response: SignedEvent): void;
   verified(id: string): void;
   finished(method: string, outcome: Outcome, ms: number): void;

@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { Link } from '../actor/link.ts';
-import type { Handlers } from '../actor/protocol.ts';
+import { ActorError, type Handlers } from '../actor/protocol.ts';
 import { startThread } from '../actor/thread.ts';
 import type { CurveName } from '../curve/curve.ts';
 import type { LogLine } from '../policy/protocol.ts';
@@ -13,6 +13,8 @@ const WIPE_MS = 100;
 export interface ThreadEvents {
   verified(seq: number, id: string): void;
   done: Handlers<KeyToMain>['done'];
+  pending(seq: number): void;
+  admins: Handlers<KeyToMain>['admins'];
   /** The thread ended and nobody had asked it to. */
   crashed(reason: string): void;
 }
@@ -22,6 +24,10 @@ export class KeyThread {
   readonly link: Link<MainToKey, KeyToMain>;
   /** Resolves when the backend is loaded and warm; false when the thread ended before. */
   readonly ready: Promise<boolean>;
+  /** Gives its place to another key, though the thread goes on. */
+  leavePlace: () => void = () => {};
+  /** Resolves when the thread is gone. */
+  readonly gone: Promise<void>;
   readonly #worker: Worker;
   #events: ThreadEvents | undefined;
   #ending = false;
@@ -50,13 +56,21 @@ export class KeyThread {
       },
       verified: ({ seq, id }) => this.#events?.verified(seq, id),
       done: (done) => this.#events?.done(done),
+      pending: ({ seq }) => this.#events?.pending(seq),
+      admins: () => {
+        if (this.#events === undefined) throw new ActorError('failed', 'admins: this thread holds no key');
+        return this.#events.admins(null);
+      },
       log,
     });
     this.#worker.on('error', (error: Error & { code?: string }) => {
       this.#reason = error.code === undefined ? error.name : `${error.name} ${error.code}`;
     });
+    const gone = Promise.withResolvers<void>();
+    this.gone = gone.promise;
     this.#worker.on('exit', (code) => {
       resolve(false);
+      gone.resolve();
       if (!this.#ending) this.#events?.crashed(this.#reason || `exit code ${code}`);
     });
   }

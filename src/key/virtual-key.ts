@@ -1,22 +1,29 @@
-import { MessageChannel } from 'node:worker_threads';
-import { ActorError, type Body } from '../actor/protocol.ts';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { type Body, Transferred } from '../actor/protocol.ts';
 import { Restarts } from '../actor/restarts.ts';
 import type { Incoming } from '../relay/protocol.ts';
+import { Errands } from './errands.ts';
 import type { KeyToMain, Lane } from './protocol.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
+import { verdictText } from './verdict-text.ts';
 
 /**
- * `locked`: only the sealed file exists. `inactive`: the vault can open it. `activating`, `active`: a thread of its
+ * `locked`: only the sealed file exists. `expected`: the same, but a sweep is about to open it, and its requests wait
+ * for the end of that. `inactive`: the vault can open it. `activating`, `active`: a thread of its
  * own holds it. `quarantined`: it crashed too often, or its file is damaged; it answers nothing, and health names it.
  */
-export type KeyState = 'locked' | 'inactive' | 'activating' | 'active' | 'quarantined';
+export type KeyState = 'locked' | 'expected' | 'inactive' | 'activating' | 'active' | 'quarantined';
 
 interface InFlight {
   incoming: Incoming;
   lane: Lane;
   /** How many threads have had it. */
   attempts: number;
+  /** The thread of now has it. */
+  isSent: boolean;
+  /** It waits for an admin, not for the key. */
+  pending: boolean;
 }
 
 /**
@@ -39,19 +46,23 @@ export class VirtualKey {
   reason: string | null = null;
   /** Monotonic ms of the last event, for passivation by least recent use. */
   lastUsed = 0;
+  /** Monotonic ms since when a thread holds it, while one does. */
+  activeSince = 0;
   readonly #around: Surroundings;
   readonly #restarts = new Restarts();
   readonly #inFlight = new Map<number, InFlight>();
+  /** How many of those in flight wait for an admin. */
+  #pending = 0;
   #thread: KeyThread | null = null;
   #nextSeq = 1;
-  /** Monotonic ms. */
-  #activeSince = 0;
   /** Counts locks: what was under way before one is over after it, even if the key was unlocked again meanwhile. */
   #locks = 0;
   #onIdle: (() => void)[] = [];
-  /** Errands that wait for a thread, and how many have one. */
-  #errands: ((thread: KeyThread | null) => void)[] = [];
-  #errandsInWork = 0;
+  readonly #errands = new Errands();
+  /** Others wait for its thread. */
+  #yields = false;
+  /** It has given its place up, while admins decide, and keeps its thread. */
+  #isWaiting = false;
 
   constructor(name: string, pubkey: string, around: Surroundings) {
     this.name = name;
@@ -60,11 +71,26 @@ export class VirtualKey {
   }
 
   get unlocked(): boolean {
+    return this.state !== 'locked' && this.state !== 'expected';
+  }
+
+  /** Whether its requests are subscribed to. */
+  get listens(): boolean {
     return this.state !== 'locked';
   }
 
+  /** Whether its thread takes one of the places: not when all that it does is wait for an admin. */
+  get isActive(): boolean {
+    return this.state === 'active' && !this.#isWaiting;
+  }
+
+  /** Whether no thread has an event or an errand of it in hand. */
+  get isIdle(): boolean {
+    return !this.#errands.areOpen && !this.#inFlight.values().some((entry) => entry.isSent);
+  }
+
   get queued(): number {
-    return this.#inFlight.size;
+    return this.#inFlight.size - this.#pending;
   }
 
   /** The vault holds its unsealing key now. */
@@ -73,6 +99,27 @@ export class VirtualKey {
     this.state = 'inactive';
     this.reason = null;
     this.#restarts.reset();
+    if (this.#inFlight.size > 0 || this.#errands.areWaiting) void this.#activate();
+  }
+
+  /**
+   * A sweep is about to open it: what comes meanwhile waits, and so does what no thread has in hand. A thread that holds
+   * the key keeps working.
+   */
+  expect(): void {
+    if (this.state === 'active' || this.state === 'quarantined') return;
+    if (this.state === 'activating') {
+      this.#locks++;
+      for (const entry of this.#inFlight.values()) entry.isSent = false;
+      void this.#thread?.end();
+      this.#thread = null;
+    }
+    this.state = 'expected';
+  }
+
+  /** The sweep is over and has not opened it: it stays locked. */
+  async giveUp(): Promise<void> {
+    if (this.state === 'expected') await this.lock();
   }
 
   /** Ends the thread at once; what was in flight is dropped. */
@@ -85,14 +132,21 @@ export class VirtualKey {
     await thread?.end();
   }
 
-  /** Ends the thread of an idle key; the vault can open it again. */
+  /** Ends its thread if nothing is in work there; the vault can open it again. */
   async passivate(): Promise<boolean> {
-    if (this.state !== 'active' || this.#inFlight.size + this.#errandsInWork > 0) return false;
+    if (this.state !== 'active' || !this.isIdle) return false;
     this.state = 'inactive';
     const thread = this.#thread;
     this.#thread = null;
+    // What came after it was to yield: it queues up behind those who wait already.
+    if (this.#inFlight.size > 0) void this.#activate();
     await thread?.end();
     return true;
+  }
+
+  /** Starts nothing more, and ends its thread when what is in work there is done. */
+  yield(): void {
+    this.#yields = true;
   }
 
   /** Takes an event into the key's queue. */
@@ -110,10 +164,11 @@ export class VirtualKey {
     }
     const seq = this.#nextSeq++;
     this.lastUsed = incoming.arrived;
-    const entry: InFlight = { incoming, lane, attempts: 0 };
+    const entry: InFlight = { incoming, lane, attempts: 0, isSent: false, pending: false };
     this.#inFlight.set(seq, entry);
-    if (this.state === 'active') this.#send(seq, entry);
-    else if (this.state === 'inactive') void this.#activate();
+    if (this.state === 'active') {
+      if (!this.#yields) this.#send(seq, entry);
+    } else if (this.state === 'inactive') void this.#activate();
   }
 
   /**
@@ -121,17 +176,10 @@ export class VirtualKey {
    * is not available.
    */
   async errand<T>(work: (link: KeyThread['link']) => Promise<T>): Promise<T | null> {
-    if (this.state === 'locked' || this.state === 'quarantined') return null;
-    this.#errandsInWork++;
-    try {
-      const thread = this.state === 'active' ? this.#thread : await this.#threadFor();
-      return thread === null ? null : await work(thread.link);
-    } catch (error) {
-      if (error instanceof ActorError) return null;
-      throw error;
-    } finally {
-      this.#errandsInWork--;
-    }
+    if (!this.unlocked || this.state === 'quarantined') return null;
+    const done = this.#errands.run(this.state === 'active' ? this.#thread : null, work);
+    if (this.state === 'inactive') void this.#activate();
+    return done.finally(() => this.#settle());
   }
 
   /** Hands a new policy actor's port to the thread, if there is one. */
@@ -146,7 +194,7 @@ export class VirtualKey {
     if (this.state !== 'active') return;
     const oldest = this.#inFlight.values().next().value;
     if (oldest === undefined) return;
-    const age = now - Math.max(oldest.incoming.arrived, this.#activeSince);
+    const age = now - Math.max(oldest.incoming.arrived, this.activeSince);
     if (age > this.#around.limits.requestDeadline + HUNG_AFTER_MS) this.#thread?.kill('it hung');
   }
 
@@ -156,24 +204,16 @@ export class VirtualKey {
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  #threadFor(): Promise<KeyThread | null> {
-    const thread = new Promise<KeyThread | null>((resolve) => this.#errands.push(resolve));
-    if (this.state === 'inactive') void this.#activate();
-    return thread;
-  }
-
-  #startErrands(thread: KeyThread | null): void {
-    for (const start of this.#errands.splice(0)) start(thread);
-  }
-
   #lane(client: string, wanted: 'normal' | 'stranger'): Lane | null {
     const { keyQueue } = this.#around;
     const share = Math.max(1, keyQueue * SHARE);
-    const count = (holds: (entry: InFlight) => boolean) =>
-      this.#inFlight.values().filter(holds).take(share).toArray().length;
+    const count = (holds: (entry: InFlight) => boolean) => {
+      const held = this.#inFlight.values().filter((entry) => !entry.pending && holds(entry));
+      return held.take(share).toArray().length;
+    };
     if (wanted === 'stranger') return count((entry) => entry.lane === 'stranger') < share ? 'stranger' : null;
-    if (this.#inFlight.size < keyQueue) return 'normal';
-    if (this.#inFlight.size < 2 * keyQueue && count((entry) => entry.incoming.head.pubkey === client) < share) {
+    if (this.queued < keyQueue) return 'normal';
+    if (this.queued < 2 * keyQueue && count((entry) => entry.incoming.head.pubkey === client) < share) {
       return 'normal';
     }
     return count((entry) => entry.lane === 'overflow') < share ? 'overflow' : null;
@@ -208,6 +248,8 @@ export class VirtualKey {
     thread.own({
       verified: (seq, id) => this.#verified(seq, id),
       done: (done) => this.#done(done),
+      pending: (seq) => this.#wait(seq),
+      admins: () => this.#adminPort(),
       crashed: (reason) => {
         crashed = true;
         if (this.#thread !== thread) return;
@@ -216,7 +258,8 @@ export class VirtualKey {
       },
     });
     const policy = this.#policyPort();
-    const { limits, relays } = this.#around;
+    const { limits } = this.#around;
+    const relays = this.#around.relays();
     const answer = await thread.link
       .ask(
         'activate',
@@ -231,9 +274,12 @@ export class VirtualKey {
       return this.#quarantine(answer.refusal);
     }
     this.state = 'active';
-    this.#activeSince = this.#around.clock.mono();
+    this.#yields = false;
+    this.#isWaiting = false;
+    this.activeSince = this.#around.clock.mono();
     for (const [seq, entry] of this.#inFlight) this.#send(seq, entry);
-    this.#startErrands(thread);
+    this.#errands.start(thread);
+    this.#settle();
   }
 
   /** Whether an activation that began after so many locks has been overtaken. */
@@ -241,15 +287,34 @@ export class VirtualKey {
     return this.state !== 'activating' || locks !== this.#locks;
   }
 
-  #policyPort(): import('node:worker_threads').MessagePort {
+  #policyPort(): MessagePort {
     const { port1, port2 } = new MessageChannel();
     this.#around.attachPolicy(this.name, port1);
     return port2;
   }
 
+  #adminPort(): Transferred<MessagePort> {
+    const { port1, port2 } = new MessageChannel();
+    this.#around.attachAdmins(this.name, port1);
+    return new Transferred(port2, [port2]);
+  }
+
+  #wait(seq: number): void {
+    const entry = this.#inFlight.get(seq);
+    if (entry === undefined || entry.pending) return;
+    entry.pending = true;
+    this.#pending++;
+    this.#leavePlace();
+  }
+
   #send(seq: number, entry: InFlight): void {
     const { raw, arrived } = entry.incoming;
     entry.attempts++;
+    entry.isSent = true;
+    if (entry.pending) {
+      entry.pending = false;
+      this.#pending--;
+    }
     this.#thread?.link.tell('event', { seq, raw, arrived, lane: entry.lane, again: entry.attempts > 1 });
   }
 
@@ -261,7 +326,7 @@ export class VirtualKey {
   #done({ seq, method, outcome, response }: Body<KeyToMain, 'done'>): void {
     const entry = this.#inFlight.get(seq);
     if (entry === undefined) return;
-    this.#inFlight.delete(seq);
+    this.#remove(seq, entry);
     const { incoming } = entry;
     if (response === null) incoming.verdict?.(false, verdictText(outcome));
     else this.#around.publish(this.pubkey, incoming, response);
@@ -271,11 +336,12 @@ export class VirtualKey {
 
   #crashed(reason: string): void {
     for (const [seq, entry] of this.#inFlight) {
+      entry.isSent = false;
       if (entry.attempts < MAX_ATTEMPTS) continue;
-      this.#inFlight.delete(seq);
+      this.#remove(seq, entry);
       entry.incoming.verdict?.(false, 'error: the signer failed on this event');
     }
-    this.#startErrands(null);
+    this.#errands.start(null);
     const delay = this.#restarts.next(this.#around.clock.mono());
     if (delay === null) return this.#quarantine(`crash loop: ${reason}`);
     this.#around.log('error', `key actor crashed (${reason}), restarting`, { key: this.name, delayMs: delay });
@@ -284,7 +350,7 @@ export class VirtualKey {
     setTimeout(() => {
       if (this.#over(locks)) return;
       // Without work waiting it may as well stay without a thread.
-      if (this.#inFlight.size + this.#errands.length > 0) void this.#activate();
+      if (this.#inFlight.size > 0 || this.#errands.areWaiting) void this.#activate();
       else this.state = 'inactive';
     }, delay);
     this.#settle();
@@ -300,28 +366,33 @@ export class VirtualKey {
   }
 
   #dropAll(verdict: string): void {
-    this.#startErrands(null);
+    this.#errands.start(null);
     for (const entry of this.#inFlight.values()) entry.incoming.verdict?.(false, verdict);
     this.#inFlight.clear();
+    this.#pending = 0;
     this.#settle();
   }
 
-  #settle(): void {
-    if (this.#inFlight.size > 0 || this.#onIdle.length === 0) return;
-    for (const resolve of this.#onIdle.splice(0)) resolve();
+  #remove(seq: number, entry: InFlight): void {
+    this.#inFlight.delete(seq);
+    if (entry.pending) this.#pending--;
   }
-}
 
-/** NIP-01 OK reasons for events that were not answered. */
-function verdictText(outcome: string): string {
-  switch (outcome) {
-    case 'dropped: signature':
-      return 'invalid: id or signature is wrong';
-    case 'dropped: skew':
-      return 'invalid: created_at is too far from the present';
-    case 'dropped: replay':
-      return 'duplicate: handled before';
-    default:
-      return 'blocked: not accepted';
+  /** Admins may take minutes: nobody waits for its place meanwhile. */
+  #leavePlace(): void {
+    if (this.#pending === 0 || this.#inFlight.values().some((entry) => entry.isSent && !entry.pending)) return;
+    this.#isWaiting = true;
+    this.#thread?.leavePlace();
+    if (!this.#yields) return;
+    this.#yields = false;
+    for (const [seq, entry] of this.#inFlight) if (!entry.isSent) this.#send(seq, entry);
+  }
+
+  #settle(): void {
+    if (this.#yields) this.#leavePlace();
+    if (this.#yields || this.#isWaiting) void this.passivate();
+    if (this.#inFlight.size > 0) return;
+    this.#around.rested();
+    for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 }

@@ -1,6 +1,7 @@
 import { Link } from '../actor/link.ts';
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import type { Curve } from '../curve/curve.ts';
+import { pubkeyOf } from '../curve/pubkey-of.ts';
 import type { Random } from '../curve/random.ts';
 import { deriveUnsealingKey } from './derive.ts';
 import { KeystoreFiles } from './files.ts';
@@ -32,8 +33,9 @@ export async function create(task: CreateTask, random: Random, loadCurve: () => 
     const { pubkey } = own;
     privateKey = own.privateKey;
     const files = new KeystoreFiles(task.keystore);
-    const conflict = whyTaken(files, pubkey, task);
-    if (conflict !== null) return refuse(conflict);
+    const row = task.taken.find((key) => key.pubkey === pubkey);
+    if (row !== undefined) return refuse(`this key exists already, as ${row.name}`);
+    // A key file without a row is what an attempt left behind that was cut short. It holds this very key: it is replaced.
 
     const found = findSlot(files, message.passphrase, task, new Lock(task.lock), random);
     if (!found.ok) return found;
@@ -89,35 +91,6 @@ function generate(curve: Curve, random: Random): { ok: true; privateKey: Secret;
     const pubkey = pubkeyOf(curve, privateKey);
     if (pubkey !== null) return { ok: true, privateKey, pubkey };
   }
-}
-
-/** Null for bytes that are no private key. */
-function pubkeyOf(curve: Curve, privateKey: Secret): string | null {
-  try {
-    const key = curve.openKey(privateKey);
-    const pubkey = Buffer.from(key.publicKey).toString('hex');
-    key.wipe();
-    return pubkey;
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
-  }
-}
-
-/**
- * A key with a row may not be made again. A key file without one is what is left of an attempt that failed after the
- * file was written: the same attempt may be repeated.
- */
-function whyTaken(files: KeystoreFiles, pubkey: string, { taken, name }: CreateTask): string | null {
-  const row = taken.find((key) => key.pubkey === pubkey);
-  if (row !== undefined) return `this key exists already, as ${row.name}`;
-  const file = files.key(pubkey);
-  if (!file.ok) {
-    if (file.error === 'no such key in the keystore') return null;
-    return `there is a key file of this key already (${file.error}): move ${pubkey}.json out of the keystore first`;
-  }
-  if (file.sealed.name === name) return null;
-  return `the keystore has this key already, as ${file.sealed.name}: import it under that name`;
 }
 
 function refuse(refusal: string): Refused {

@@ -39,9 +39,9 @@ export function syncFolder(folder: string): void {
   }
 }
 
-/** Removes what writes left behind that a crash cut short. For the start, when nobody writes. */
-export function removeTemporary(folder: string): number {
-  const stale = readdirSync(folder).filter((name) => TEMPORARY.test(name));
+/** Removes what writes (of this file, or of any) left behind that a crash cut short. For when nobody writes. */
+export function removeTemporary(folder: string, file = ''): number {
+  const stale = readdirSync(folder).filter((name) => TEMPORARY.test(name) && name.startsWith(`.${file}`));
   for (const name of stale) rmSync(join(folder, name), { force: true });
   return stale.length;
 }

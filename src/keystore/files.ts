@@ -75,9 +75,10 @@ export class KeystoreFiles {
     writeDurably(this.#keyPath(sealed.pubkey), bytes(sealed));
   }
 
-  /** For a key that was made a moment ago and that nobody was told of. */
+  /** For a key that nobody has. Durable; none is there afterwards, also when there was none. @throws the system's error */
   removeKey(pubkey: string): void {
     rmSync(this.#keyPath(pubkey), { force: true });
+    if (existsSync(this.folder)) syncFolder(this.folder);
   }
 
   /**

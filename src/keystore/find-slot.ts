@@ -6,7 +6,7 @@ import type { Lock } from './lock.ts';
 import type { PoolTask, Slot } from './protocol.ts';
 import { makeSlot } from './slot.ts';
 
-type Limits = Pick<Extract<PoolTask, { op: 'create' }>, 'logN' | 'maxLogN' | 'slots' | 'seen' | 'task'>;
+type Limits = Pick<Extract<PoolTask, { op: 'create' | 'change' }>, 'logN' | 'maxLogN' | 'slots' | 'seen' | 'task'>;
 type Found = { ok: true; slot: Slot; kek: Secret } | { ok: false; refusal: string };
 
 /**

@@ -9,9 +9,9 @@ export type PassphraseRead = { ok: true; passphrase: Secret; warnings: string[] 
 
 /** Reads a passphrase file, without the newline characters at its end. For workers only. */
 export function readPassphraseFile(path: string): PassphraseRead {
-  const read = readBounded(path, MAX_PASSPHRASE);
-  if (!read.ok) return { ok: false, refusal: `passphrase file ${path} ${whyNot(read.why, read.code)}` };
-  const { bytes, stats } = read;
+  const read = readSecretFile(path, MAX_PASSPHRASE, 'passphrase file');
+  if (!read.ok) return read;
+  const { bytes, warnings } = read;
   try {
     let end = bytes.length;
     while (end > 0 && (bytes[end - 1] === 0x0a || bytes[end - 1] === 0x0d)) end--;
@@ -19,15 +19,26 @@ export function readPassphraseFile(path: string): PassphraseRead {
     if (!isUtf8(bytes)) return { ok: false, refusal: `passphrase file ${path} is not UTF-8 text: save it as UTF-8` };
     const passphrase = newSecret(end);
     passphrase.set(bytes.subarray(0, end));
-    const open = (stats.mode & 0o077) !== 0;
-    const warning = `passphrase file ${path} can be read by group or others: set its mode to 600`;
-    return { ok: true, passphrase, warnings: open ? [warning] : [] };
+    return { ok: true, passphrase, warnings };
   } finally {
     wipe(bytes);
   }
 }
 
-function whyNot(why: 'missing' | 'unreadable' | 'not a regular file' | 'too large', code: string): string {
+/** A whole file that holds secrets, for the caller to wipe, and a warning when others than its owner may read it. */
+export function readSecretFile(
+  path: string,
+  max: number,
+  what: string,
+): { ok: true; bytes: Secret; warnings: string[] } | { ok: false; refusal: string } {
+  const read = readBounded(path, max);
+  if (!read.ok) return { ok: false, refusal: `${what} ${path} ${whyNot(read.why, read.code, max)}` };
+  const open = (read.stats.mode & 0o077) !== 0;
+  const warning = `${what} ${path} can be read by group or others: set its mode to 600`;
+  return { ok: true, bytes: read.bytes, warnings: open ? [warning] : [] };
+}
+
+function whyNot(why: 'missing' | 'unreadable' | 'not a regular file' | 'too large', code: string, max: number): string {
   switch (why) {
     case 'missing':
       return 'does not exist: create it, or give another path';
@@ -36,7 +47,7 @@ function whyNot(why: 'missing' | 'unreadable' | 'not a regular file' | 'too larg
     case 'not a regular file':
       return 'is not a regular file: give the path of one';
     case 'too large':
-      return `is larger than ${MAX_PASSPHRASE} bytes: it must have the passphrase alone in it`;
+      return `is larger than ${max} bytes: it must have nothing else in it`;
     default:
       return why satisfies never;
   }

@@ -2,6 +2,8 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import type { PassphraseMessage } from './protocol.ts';
 
+const OPTIONAL = ['imported', 'importPassphrase', 'newPassphrase'] as const;
+
 /**
  * A port on which the message already waits, to be handed to an unlocker. It holds copies whose memory moves with
  * them; the caller's own bytes stay the caller's to wipe.
@@ -9,8 +11,10 @@ import type { PassphraseMessage } from './protocol.ts';
 export function handOn(message: PassphraseMessage): MessagePort {
   const { port1, port2 } = new MessageChannel();
   const copy: PassphraseMessage = { passphrase: copyOf(message.passphrase) };
-  if (message.imported !== undefined) copy.imported = copyOf(message.imported);
-  if (message.importPassphrase !== undefined) copy.importPassphrase = copyOf(message.importPassphrase);
+  for (const name of OPTIONAL) {
+    const secret = message[name];
+    if (secret !== undefined) copy[name] = copyOf(secret);
+  }
   port1.postMessage(
     copy,
     Object.values(copy).map((secret: Secret) => secret.buffer as ArrayBuffer),
@@ -35,13 +39,13 @@ export function takeIn(port: MessagePort, timeoutMs: number): Promise<Passphrase
 }
 
 export function wipeMessage(message: PassphraseMessage): void {
-  wipe(message.passphrase, message.imported, message.importPassphrase);
+  wipe(message.passphrase, ...OPTIONAL.map((name) => message[name]));
 }
 
 function isPassphraseMessage(message: unknown): message is PassphraseMessage {
   if (typeof message !== 'object' || message === null) return false;
-  const { passphrase, imported, importPassphrase } = message as Record<string, unknown>;
-  const optional = [imported, importPassphrase].filter((secret) => secret !== undefined);
+  const { passphrase, ...others } = message as Record<string, unknown>;
+  const optional = OPTIONAL.map((name) => others[name]).filter((secret) => secret !== undefined);
   return [passphrase, ...optional].every((secret) => secret instanceof Uint8Array);
 }
 

@@ -1,12 +1,17 @@
 import { isUtf8 } from 'node:buffer';
 import type { MessagePort } from 'node:worker_threads';
+import { fromFile, type Tools } from '../../prisma-compat/from-file.ts';
+import type { FromFile } from '../../prisma-compat/protocol.ts';
 import { Link } from '../actor/link.ts';
 import type { Secret } from '../actor/protocol.ts';
+import { readEnvironment } from './autounlock.ts';
 import { KeystoreFiles } from './files.ts';
 import { parseImport, wipeImport } from './import.ts';
-import { MAX_PASSPHRASE, readPassphraseFile } from './passphrase-file.ts';
+import { MAX_PASSPHRASE, type PassphraseRead, readPassphraseFile } from './passphrase-file.ts';
 import { handOn, takeIn, wipeMessage } from './passphrase-port.ts';
+import { readPassphrasesFile, wipeEntries } from './passphrases-file.ts';
 import type {
+  ChangePlan,
   CreatePlan,
   PassphraseMessage,
   PassphraseSource,
@@ -19,12 +24,16 @@ import { isLogN, MAX_LOG_N, MIN_LOG_N } from './schema.ts';
 
 type Refused = { ok: false; refusal: string };
 type CreateTask = Extract<PoolTask, { op: 'plan'; for: 'create' }>;
+type ChangeTask = Extract<PoolTask, { op: 'plan'; for: 'change' }>;
 type UnlockTask = Extract<PoolTask, { op: 'plan'; for: 'unlock' }>;
 
 /** A new key tries its passphrase on so many slots before it gets one of its own. */
 const MAX_TRIES = 4;
+/** Slots that an old passphrase is tried on when it is to be replaced everywhere. */
+const MAX_OLD = 8;
 /** Key files that are looked at to see which slots are used most. */
 const SAMPLE = 1000;
+const NO_SUCH_KEY = 'no such key in the keystore';
 /** Parts that one unlock is cut into at most; each has ports of its own. */
 const MAX_PARTS = 64;
 
@@ -52,14 +61,43 @@ export async function planCreate({ keystore, logN, source, timeoutMs }: CreateTa
   }
 }
 
-/** Sorts keys into parts by slot: a part is derived in one thread, slot after slot. */
-export async function planUnlock({
+/** What `change` will have to derive. */
+export async function planChange({
   keystore,
-  keys,
+  logN,
+  pubkey,
   source,
   timeoutMs,
-  vault,
-}: UnlockTask): Promise<UnlockPlan | Refused> {
+}: ChangeTask): Promise<ChangePlan | Refused> {
+  const taken = await takePassphrase(source, timeoutMs);
+  if (!taken.ok) return taken;
+  const { message } = taken;
+  try {
+    if (!isLogN(logN)) return { ok: false, refusal: `logN is ${logN}: it must be from ${MIN_LOG_N} to ${MAX_LOG_N}` };
+    const files = new KeystoreFiles(keystore);
+    const found = files.slots();
+    if (!found.ok) return found;
+    const used = mostUsed(files, found.slots);
+    const file = pubkey === null ? null : files.key(pubkey);
+    if (file?.ok === false) return { ok: false, refusal: file.error };
+    const old = file === null ? used.slice(0, MAX_OLD) : used.filter(({ id }) => id === file.sealed.slot);
+    if (old.length === 0) return { ok: false, refusal: file === null ? 'there are no keys' : 'key file is damaged' };
+
+    // The last slot is what an attempt that was cut short has made.
+    const slots = [...new Set([...used.slice(0, MAX_TRIES), ...found.slots.slice(-1)])];
+    const maxLogN = Math.max(logN, ...[...old, ...slots].map((slot) => slot.logN));
+    const [oldSlots, ids] = [old, slots].map((some) => some.map(({ id }) => id)) as [string[], string[]];
+    return { ok: true, oldSlots, slots: ids, seen: found.slots.length, maxLogN, passphrase: handOn(message) };
+  } finally {
+    wipeMessage(message);
+  }
+}
+
+/** Sorts keys into parts by slot: a part is derived in one thread, slot after slot. */
+export async function planUnlock(
+  { keystore, keys, source, timeoutMs, vault, legacy }: UnlockTask,
+  tools: Tools,
+): Promise<UnlockPlan | Refused> {
   const link = new Link<UnlockerToVault, Record<never, never>>(vault, {});
   const taken = await takePassphrase(source, timeoutMs);
   if (!taken.ok) return taken;
@@ -70,7 +108,10 @@ export async function planUnlock({
     const found = files.slots();
     if (!found.ok) return found;
 
-    const { bySlot, failed } = sortBySlot(files, found.slots, keys);
+    const { bySlot, absent, failed } = sortBySlot(files, found.slots, keys);
+    let older: FromFile | undefined;
+    if (legacy === undefined) failed.push(...absent);
+    else if (absent.length > 0) older = await fromFile(legacy, absent, message.passphrase, link, tools);
     const parts: UnlockPlan['parts'] = [];
     for (const group of inParts([...bySlot])) {
       const vaultPort = await link.ask('another', null).catch(() => null);
@@ -80,7 +121,7 @@ export async function planUnlock({
       const maxLogN = Math.max(...group.map(([slot]) => slot.logN));
       parts.push({ keys: group.flatMap(([, members]) => members), maxLogN, passphrase, vault: vaultPort });
     }
-    return { ok: true, parts, failed, warnings };
+    return { ok: true, parts, failed, warnings, ...(older === undefined ? {} : { fromFile: older }) };
   } finally {
     wipeMessage(message);
     link.close();
@@ -91,16 +132,31 @@ async function takePassphrase(
   source: PassphraseSource,
   timeoutMs: number,
 ): Promise<{ ok: true; message: PassphraseMessage; warnings: string[] } | Refused> {
-  if ('file' in source) {
-    const read = readPassphraseFile(source.file);
+  if (!('port' in source)) {
+    const read = readSource(source);
     return read.ok ? { ok: true, message: { passphrase: read.passphrase }, warnings: read.warnings } : read;
   }
   const message = await takeIn(source.port, timeoutMs);
   if (message === null) return { ok: false, refusal: 'the passphrase did not reach the unlocker: try again' };
-  const refusal = whyUnfit(message.passphrase, 'passphrase') ?? whyUnfit(message.importPassphrase, 'import passphrase');
+  const refusal =
+    whyUnfit(message.passphrase, 'passphrase') ??
+    whyUnfit(message.importPassphrase, 'import passphrase') ??
+    whyUnfit(message.newPassphrase, 'new passphrase');
   if (refusal === null) return { ok: true, message, warnings: [] };
   wipeMessage(message);
   return { ok: false, refusal };
+}
+
+function readSource(source: Exclude<PassphraseSource, { port: MessagePort }>): PassphraseRead {
+  if ('file' in source) return readPassphraseFile(source.file);
+  if ('environment' in source) return readEnvironment(source.environment);
+  const read = readPassphrasesFile(source.passphrases);
+  if (!read.ok) return read;
+  const passphrase = read.entries.get(source.entry);
+  read.entries.delete(source.entry);
+  wipeEntries(read.entries);
+  if (passphrase !== undefined) return { ok: true, passphrase, warnings: read.warnings };
+  return { ok: false, refusal: `passphrases file ${source.passphrases} was changed, and has no such entry any more` };
 }
 
 function whyUnfit(passphrase: Secret | undefined, what: string): string | null {
@@ -128,19 +184,20 @@ function sortBySlot(
   files: KeystoreFiles,
   slots: readonly Slot[],
   keys: KeyRefs,
-): { bySlot: Map<Slot, KeyRefs>; failed: UnlockPlan['failed'] } {
+): { bySlot: Map<Slot, KeyRefs>; absent: UnlockPlan['failed']; failed: UnlockPlan['failed'] } {
   const byId = new Map(slots.map((slot) => [slot.id, slot]));
   const bySlot = new Map<Slot, KeyRefs>();
+  const absent: UnlockPlan['failed'] = [];
   const failed: UnlockPlan['failed'] = [];
   for (const key of keys) {
     const file = files.key(key.pubkey);
     const slot = file.ok ? byId.get(file.sealed.slot) : undefined;
-    if (!file.ok) failed.push({ ...key, error: file.error });
+    if (!file.ok) (file.error === NO_SUCH_KEY ? absent : failed).push({ ...key, error: file.error });
     else if (slot === undefined) failed.push({ ...key, error: 'key file is damaged' });
     else if (bySlot.has(slot)) bySlot.get(slot)!.push(key);
     else bySlot.set(slot, [key]);
   }
-  return { bySlot, failed };
+  return { bySlot, absent, failed };
 }
 
 function inParts<T>(groups: T[]): T[][] {

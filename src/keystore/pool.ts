@@ -1,10 +1,16 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import type { FromFile, RecoverTask } from '../../prisma-compat/protocol.ts';
+import type { Outcome } from '../policy/protocol.ts';
 import { derivationBytes } from './derivation-bytes.ts';
 import { Lock } from './lock.ts';
 import { Permits } from './permits.ts';
 import type {
+  AutounlockInspection,
+  AutounlockSources,
+  ChangePlan,
+  ChangeResult,
   CreatePlan,
   CreateResult,
   PassphraseSource,
@@ -16,6 +22,7 @@ import type {
 } from './protocol.ts';
 
 type Refused = { ok: false; refusal: string };
+type ChangeTask = Extract<UnlockTask, { op: 'change' }>;
 type CreateTask = Extract<UnlockTask, { op: 'create' }>;
 type UnlockKeysTask = Extract<UnlockTask, { op: 'unlock' }>;
 
@@ -73,6 +80,16 @@ export class UnlockPool {
     return this.#run<PrepareResult>({ op: 'prepare', keystore }, 0, []);
   }
 
+  /** Removes a key's file. */
+  async remove(keystore: string, pubkey: string): Promise<Outcome<null>> {
+    return this.#run<Outcome<null>>({ op: 'remove', keystore, pubkey }, 0, []);
+  }
+
+  /** What autounlock is to work with; once at start. */
+  async inspect(sources: AutounlockSources): Promise<AutounlockInspection> {
+    return this.#run<AutounlockInspection>({ op: 'inspect', sources }, 0, []);
+  }
+
   /** Answers when the key is durable on disk and unlocked in the vault. */
   async create(task: CreateTask): Promise<CreateResult> {
     const { keystore, logN, name, source, vault, taken } = task;
@@ -86,19 +103,30 @@ export class UnlockPool {
       }
       const { slots, seen, maxLogN, passphrase } = plan;
       const part = { op: 'create', keystore, logN, maxLogN, slots, seen, name, passphrase, timeoutMs, vault } as const;
-      const own = { taken, lock: this.#lock, task: this.#nextTask++ };
-      try {
-        return await this.#run<CreateResult>({ ...part, ...own }, maxLogN, [passphrase, vault]);
-      } finally {
-        // If its thread died while it held the lock, nobody else would free it.
-        new Lock(this.#lock).free(own.task);
-      }
+      return this.#locked((own) => this.#run<CreateResult>({ ...part, taken, ...own }, maxLogN, [passphrase, vault]));
     });
   }
 
-  /** Answers when the vault holds what opens each key, or it is known why not. */
-  async unlock(task: UnlockKeysTask): Promise<UnlockResult> {
-    const { keystore, keys, source, vault } = task;
+  /** Answers when the keys are durably sealed anew, or it is known why not. */
+  async change(task: ChangeTask): Promise<ChangeResult> {
+    const { keystore, logN, pubkey, source } = task;
+    return this.#admit<ChangeResult | Refused>(portsOf(source), refused, async () => {
+      const timeoutMs = this.#passphraseMs;
+      const asked: PoolTask = { op: 'plan', for: 'change', keystore, logN, pubkey, source, timeoutMs };
+      const plan = await this.#run<ChangePlan>(asked, 0, portsOf(source));
+      if (!plan.ok) return plan;
+      const { ok: _, ...planned } = plan;
+      const { maxLogN, passphrase } = plan;
+      return this.#locked((own) => {
+        const todo: PoolTask = { op: 'change', keystore, logN, pubkey, timeoutMs, ...planned, ...own };
+        return this.#run<ChangeResult>(todo, maxLogN, [passphrase]);
+      });
+    });
+  }
+
+  /** Answers when the vault holds what opens each key, or it is known why not. `onPart` hears of those it holds already. */
+  async unlock(task: UnlockKeysTask, onPart?: (pubkeys: readonly string[]) => void): Promise<UnlockResult> {
+    const { keystore, keys, source, vault, legacy } = task;
     const failed = (refusal: string) => ({
       unlocked: [],
       failed: keys.map((key) => ({ ...key, error: refusal })),
@@ -106,11 +134,21 @@ export class UnlockPool {
     });
     return this.#admit<UnlockResult>([...portsOf(source), vault], failed, async () => {
       const timeoutMs = this.#passphraseMs;
-      const asked: PoolTask = { op: 'plan', for: 'unlock', keystore, keys, source, timeoutMs, vault };
+      const asked: PoolTask = {
+        op: 'plan',
+        for: 'unlock',
+        keystore,
+        keys,
+        source,
+        timeoutMs,
+        vault,
+        ...(legacy === undefined ? {} : { legacy }),
+      };
       const plan = await this.#run<UnlockPlan>(asked, 0, [...portsOf(source), vault]);
       if (!plan.ok) return failed(plan.refusal);
       const result: UnlockResult = { unlocked: [], failed: plan.failed };
       if (plan.warnings.length > 0) result.warnings = plan.warnings;
+      if (plan.fromFile !== undefined) result.fromFile = plan.fromFile;
       const parts = [...plan.parts];
       // At most one part a core waits for its turn: tasks that come later are not kept behind all of this one.
       const lane = async () => {
@@ -120,6 +158,7 @@ export class UnlockPool {
           const done = await this.#run<UnlockResult>(todo, maxLogN, [passphrase, vault]);
           if ('ok' in done) result.failed.push(...keys.map((key) => ({ ...key, error: done.refusal })));
           else {
+            onPart?.(done.unlocked);
             result.unlocked.push(...done.unlocked);
             result.failed.push(...done.failed);
           }
@@ -130,10 +169,28 @@ export class UnlockPool {
     });
   }
 
+  /** Answers when the vault holds the keys that lie in nsecbunker.json unencrypted. */
+  async recover(task: RecoverTask): Promise<FromFile> {
+    const done = await this.#run<FromFile>(task, 0, [task.vault]);
+    if (!('ok' in done)) return done;
+    return { held: [], opened: [], failed: task.keys.map((key) => ({ ...key, error: done.refusal })) };
+  }
+
   /** Ends the threads; what they were at is refused. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#pool.destroy();
+  }
+
+  /** Runs a task that may take the keystore's lock. */
+  async #locked<T>(work: (own: { lock: SharedArrayBuffer; task: number }) => Promise<T>): Promise<T> {
+    const task = this.#nextTask++;
+    try {
+      return await work({ lock: this.#lock, task });
+    } finally {
+      // If its thread died while it held the lock, nobody else would free it.
+      new Lock(this.#lock).free(task);
+    }
   }
 
   /** Lets a task in, or refuses it and closes the ports that it brought. */

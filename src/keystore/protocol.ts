@@ -1,5 +1,6 @@
 /** Keys at rest and on their way into a key actor. docs/KEYSTORE.md */
 import type { MessagePort } from 'node:worker_threads';
+import type { FromFile, LegacyKey, RecoverTask } from '../../prisma-compat/protocol.ts';
 import type { Ask, MainProtocol, Secret, Tell } from '../actor/protocol.ts';
 import type { LogLine } from '../policy/protocol.ts';
 
@@ -21,7 +22,7 @@ export type Slot = { id: string; salt: string; logN: number; r: 8; p: 1; check: 
 
 /** What opens one key: sent from the vault to that key's actor, on a port between these two. */
 export interface Unsealing {
-  sealed: SealedKey;
+  sealed: SealedKey | LegacyKey;
   slot: Slot;
   unsealingKey: Secret;
 }
@@ -39,6 +40,8 @@ export type MainToVault = MainProtocol<{
   intake: Ask<null, MessagePort>;
   /** A port on which one `Unsealing` already waits; null when the key is locked. */
   release: Ask<{ pubkey: string }, MessagePort | null>;
+  /** A key whose pubkey is known by now; false when the vault does not hold it any more. */
+  rename: Ask<{ from: string; to: string }, boolean>;
   /** Overwrites and forgets: the key is locked. */
   forget: Ask<{ pubkey: string }, null>;
   /** Overwrites everything. */
@@ -48,17 +51,44 @@ export type VaultToMain = MainProtocol<{
   log: Tell<LogLine>;
 }>;
 
-/** Where a passphrase comes from: a port on which one `Passphrase` message waits, or a file the unlocker reads. */
-export type PassphraseSource = { port: MessagePort } | { file: string };
+/**
+ * Where a passphrase comes from: a port on which one `Passphrase` message waits, or what the unlocker itself reads: a
+ * file, one entry of a file with many, or the environment that the process was started with (a descriptor of it).
+ */
+export type PassphraseSource =
+  | { port: MessagePort }
+  | { file: string }
+  | { passphrases: string; entry: string }
+  | { environment: number };
+
+/** What the environment says of autounlock; the main thread has not looked at the passphrase. docs/AUTOUNLOCK.md */
+export type AutounlockSources = {
+  /** Descriptor of the environment that holds NSECBUNKER_AUTOUNLOCK_PASSPHRASE; -1 when it cannot be opened. */
+  environment: number | null;
+  /** Paths. */
+  file: string | null;
+  passphrases: string | null;
+};
+
+export type AutounlockSourceName =
+  | 'NSECBUNKER_AUTOUNLOCK_PASSPHRASE'
+  | 'NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE'
+  | 'REDOUBT_AUTOUNLOCK_PASSPHRASES_FILE';
+
+/** What there is to unlock with. `own`: names of keys that have a passphrase of their own, by passphrase. */
+export type AutounlockInspection =
+  | { ok: true; from: AutounlockSourceName[]; own: string[][]; warnings: string[] }
+  | { ok: false; refusal: string };
 
 /**
  * Admin actor to unlocker, the one message on their port (`handOn` makes it). `imported`: nsec, hex or ncryptsec text
- * as bytes; `importPassphrase`: the ncryptsec's own.
+ * as bytes; `importPassphrase`: the ncryptsec's own; `newPassphrase`: what `passphrase` is to be replaced with.
  */
 export interface PassphraseMessage {
   passphrase: Secret;
   imported?: Secret;
   importPassphrase?: Secret;
+  newPassphrase?: Secret;
 }
 
 /** What the main thread asks of the pool; it holds no secret. `vault` comes from `intake`. */
@@ -79,8 +109,16 @@ export type UnlockTask =
       keys: { name: string; pubkey: string }[];
       source: PassphraseSource;
       vault: MessagePort;
-    };
+      /** nsecbunker.json, where keys are looked for that the keystore does not have. */
+      legacy?: string;
+    }
+  /** `pubkey`: of the one key to be sealed anew; null for every key that the old passphrase opens. */
+  | { op: 'change'; keystore: string; logN: number; pubkey: string | null; source: PassphraseSource };
 
+/** `failed`: keys that the old passphrase should have opened. Those under another passphrase are in neither. */
+export type ChangeResult =
+  | { ok: true; changed: number; failed: { name: string; error: string }[] }
+  | { ok: false; refusal: string };
 export type CreateResult = { ok: true; pubkey: string } | { ok: false; refusal: string };
 export type UnlockResult = {
   /** pubkeys that the vault now holds */
@@ -91,6 +129,8 @@ export type UnlockResult = {
   refusal?: string;
   /** One line each: what is not right, but did not keep it from working. */
   warnings?: string[];
+  /** Keys of nsecbunker.json, whose passphrase is yet to be checked. */
+  fromFile?: FromFile;
 };
 
 /** What is wrong with the keystore as a whole, or how much is in it. */
@@ -106,7 +146,21 @@ type KeyRef = { name: string; pubkey: string };
 export type PoolTask =
   /** Once at start: folder and modes, temporary files that a crash left behind. */
   | { op: 'prepare'; keystore: string }
+  /** The file of a key that nobody has any more. */
+  | { op: 'remove'; keystore: string; pubkey: string }
+  /** Once at start: what autounlock is to work with. */
+  | { op: 'inspect'; sources: AutounlockSources }
+  | RecoverTask
   | { op: 'plan'; for: 'create'; keystore: string; logN: number; source: PassphraseSource; timeoutMs: number }
+  | {
+      op: 'plan';
+      for: 'change';
+      keystore: string;
+      logN: number;
+      pubkey: string | null;
+      source: PassphraseSource;
+      timeoutMs: number;
+    }
   | {
       op: 'plan';
       for: 'unlock';
@@ -115,6 +169,7 @@ export type PoolTask =
       source: PassphraseSource;
       timeoutMs: number;
       vault: MessagePort;
+      legacy?: string;
     }
   | {
       op: 'create';
@@ -135,6 +190,21 @@ export type PoolTask =
       task: number;
     }
   | {
+      op: 'change';
+      keystore: string;
+      logN: number;
+      maxLogN: number;
+      pubkey: string | null;
+      /** Ids of the slots that the old passphrase is tried on, and the new one: see `create`. */
+      oldSlots: string[];
+      slots: string[];
+      seen: number;
+      passphrase: MessagePort;
+      timeoutMs: number;
+      lock: SharedArrayBuffer;
+      task: number;
+    }
+  | {
       op: 'unlock';
       keystore: string;
       maxLogN: number;
@@ -145,9 +215,11 @@ export type PoolTask =
     };
 
 export type CreatePlan = { ok: true; slots: string[]; seen: number; maxLogN: number; passphrase: MessagePort };
+export type ChangePlan = CreatePlan & { oldSlots: string[] };
 export type UnlockPlan = {
   ok: true;
   parts: { keys: KeyRef[]; maxLogN: number; passphrase: MessagePort; vault: MessagePort }[];
   failed: UnlockResult['failed'];
   warnings: string[];
+  fromFile?: FromFile;
 };

@@ -34,9 +34,10 @@ export function seal(
  * @throws Error `key file is damaged`
  */
 export function openSealed({ sealed, slot, unsealingKey }: Unsealing): Secret {
+  if (sealed.version !== VERSION) throw damaged();
   const nonce = decodeBase64(sealed.nonce, 24);
   const ciphertext = decodeBase64(sealed.ciphertext, 48);
-  if (nonce === null || ciphertext === null || sealed.version !== VERSION || sealed.slot !== slot.id) throw damaged();
+  if (nonce === null || ciphertext === null || sealed.slot !== slot.id) throw damaged();
   const privateKey = newSecret(32);
   try {
     const data = associatedData(sealed.name, sealed.pubkey, slot);

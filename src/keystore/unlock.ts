@@ -105,13 +105,23 @@ async function unlockKey(
 ): Promise<string | null> {
   const unsealingKey = deriveUnsealingKey(kek, sealed.pubkey);
   try {
-    const opens = opensWith({ sealed, slot, unsealingKey });
-    if (isRight !== opens || (!opens && !idHolds(slot))) return 'key file is damaged';
-    if (!opens) return 'wrong passphrase';
+    const why = whyClosed({ sealed, slot, unsealingKey }, isRight);
+    if (why !== null) return why;
     return (await keep(link, { sealed, slot, unsealingKey })) ? null : 'the vault did not answer: try again';
   } finally {
     wipe(unsealingKey);
   }
+}
+
+/**
+ * Why a sealed key does not open, or null.
+ *
+ * @param isRight whether the slot's check value says that the passphrase is right
+ */
+export function whyClosed(unsealing: Unsealing, isRight: boolean): 'key file is damaged' | 'wrong passphrase' | null {
+  const opens = opensWith(unsealing);
+  if (isRight !== opens || (!opens && !idHolds(unsealing.slot))) return 'key file is damaged';
+  return opens ? null : 'wrong passphrase';
 }
 
 /** Opens the sealed key to see whether it can be, and overwrites it at once. */

@@ -1,11 +1,11 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Link } from '../actor/link.ts';
 import { type Handlers, newSecret, Transferred, wipe } from '../actor/protocol.ts';
-import type { MainToVault, SealedKey, Slot, UnlockerToVault, Unsealing } from './protocol.ts';
+import type { MainToVault, Slot, UnlockerToVault, Unsealing } from './protocol.ts';
 import { Slab } from './slab.ts';
 
 interface Entry {
-  sealed: SealedKey;
+  sealed: Unsealing['sealed'];
   slot: Slot;
   /** Of the unsealing key, in the slab. */
   place: number;
@@ -29,6 +29,7 @@ export class Vault {
   readonly handlers: Handlers<MainToVault> = {
     intake: () => this.#intake(),
     release: ({ pubkey }) => this.#release(pubkey),
+    rename: ({ from, to }) => this.#rename(from, to),
     forget: ({ pubkey }) => this.#forget(pubkey),
     forgetAll: () => {
       this.#entries.clear();
@@ -69,6 +70,15 @@ export class Vault {
     // What was posted before the close still arrives, in whatever thread the other end is by then.
     port1.close();
     return new Transferred(port2, [port2]);
+  }
+
+  #rename(from: string, to: string): boolean {
+    const entry = this.#entries.get(from);
+    if (entry === undefined) return false;
+    this.#entries.delete(from);
+    this.#forget(to);
+    this.#entries.set(to, entry);
+    return true;
   }
 
   #forget(pubkey: string): null {

@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { type Clock, unixNow } from '../actor/clock.ts';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import type { PrivateKey } from '../curve/curve.ts';
+import type { AdminDoor } from '../key/admin-door.ts';
 import type { PolicyDoor } from '../key/policy-door.ts';
 import type { Outcome } from '../key/protocol.ts';
 import type { Allowed, Asked, BoundMethod, DecideRequest, Decision, GrantedMethod } from '../policy/protocol.ts';
+import { permitted } from './approval.ts';
 import { labelOfMetadata } from './client-label.ts';
 import type { Conversations, Peer } from './conversations.ts';
 import { checkTemplate, signedEventJson } from './event.ts';
@@ -25,6 +27,7 @@ export interface Office {
   key: PrivateKey;
   conversations: Conversations;
   policy: PolicyDoor;
+  admins: AdminDoor;
   responses: Responses;
   clock: Clock;
   limits: { maxFutureEvent: number; maxContent: number; answerUnknown: 'connect' | 'all' | 'none' };
@@ -36,6 +39,8 @@ export interface Office {
 export interface Call {
   request: Request;
   asked: Asked;
+  /** From now on it waits for an admin. */
+  pending: () => void;
 }
 
 type Method = (office: Office, call: Call) => Promise<Answer>;
@@ -64,9 +69,16 @@ export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
 ]);
 
 /** `connect` [remote-signer pubkey (not looked at), secret?, perms?, metadata?] -> "ack" */
-async function connect(office: Office, { request, asked }: Call): Promise<Answer> {
-  const label = labelOfMetadata(request.params[3] ?? '');
-  const decision = await office.policy.connect({ ...asked, secret: request.params[1] ?? '', label });
+async function connect(office: Office, call: Call): Promise<Answer> {
+  const { request, asked } = call;
+  const [, secret = '', perms = '', metadata = ''] = request.params;
+  const label = labelOfMetadata(metadata);
+  const decision = await permitted(
+    office,
+    call,
+    (more) => office.policy.connect({ ...asked, ...more, secret, label }),
+    () => ({ method: 'connect', kind: null, param: perms, claims: label }),
+  );
   if (decision.ok) return allowed('ack');
   if (decision.refusal === 'token not found' && office.limits.answerUnknown === 'none') return silent('denied');
   return refused(decision);
@@ -87,7 +99,8 @@ function bound(method: BoundMethod, result: (office: Office, allowed: Allowed) =
 }
 
 /** `sign_event` [template JSON] -> signed event JSON; changes nothing that it was given. */
-async function signEvent(office: Office, { request, asked }: Call): Promise<Answer> {
+async function signEvent(office: Office, call: Call): Promise<Answer> {
+  const { request, asked } = call;
   const given = office.responses.get(asked.body, office.clock.mono());
   const now = given?.createdAt ?? unixNow(office.clock);
   const template = checkTemplate(request.params[0] ?? '', {
@@ -98,12 +111,14 @@ async function signEvent(office: Office, { request, asked }: Call): Promise<Answ
   if (!template.ok) return { outcome: 'invalid', error: template.error };
   const { event } = template;
 
-  const decision = await office.policy.decide({
-    ...question(asked, 'sign_event'),
-    kind: event.kind,
-    eventId: event.id,
-    recheck: given !== undefined,
-  });
+  const { kind, id: eventId } = event;
+  const wanted = { ...question(asked, 'sign_event'), kind, eventId, recheck: given !== undefined };
+  const decision = await permitted(
+    office,
+    call,
+    (more) => office.policy.decide({ ...wanted, ...more }),
+    () => ({ method: 'sign_event', kind, param: request.params[0]! }),
+  );
   if (!decision.ok) return refused(decision);
   if (late(office, asked)) return expired();
 
@@ -160,14 +175,21 @@ function withPeer(
     keep: (given: Given) => void,
   ) => Answer,
 ): Method {
-  return async (office, { request, asked }) => {
+  return async (office, call) => {
+    const { request, asked } = call;
     const [pubkey = '', text = ''] = request.params;
     if (!isPeer(office, pubkey)) {
       return { outcome: 'invalid', error: 'invalid params: parameter 1 is not a public key (64 hex digits)' };
     }
     const given = office.responses.get(asked.body, office.clock.mono());
     const recheck = given !== undefined;
-    const decision = await office.policy.decide({ ...question(asked, method), peer: pubkey, recheck });
+    const wanted = { ...question(asked, method), peer: pubkey, recheck };
+    const decision = await permitted(
+      office,
+      call,
+      (more) => office.policy.decide({ ...wanted, ...more }),
+      () => ({ method, kind: null, param: pubkey }),
+    );
     if (!decision.ok) return refused(decision);
     if (late(office, asked)) return expired();
     return work(office, { pubkey, text, given }, (kept) => office.responses.set(asked.body, kept, office.clock.mono()));

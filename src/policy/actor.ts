@@ -2,16 +2,18 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../actor/clock.ts';
 import { Link, type PortLike } from '../actor/link.ts';
 import type { Handlers } from '../actor/protocol.ts';
-import { beginAdmin, endAdmin } from './admin-log.ts';
+import { beginAdmin, endAdmin, refusedAdmin } from './admin-log.ts';
 import { answerLogout, answerRequest } from './answer.ts';
+import { passOnce, writeApproval } from './commands/approvals.ts';
 import { listAudit } from './commands/audit.ts';
 import { addCondition, removeCondition } from './commands/conditions.ts';
-import { createKey, deleteKey, listKeys, setLocked } from './commands/keys.ts';
+import { createKey, deleteKey, findKey, listKeys, pageKeys, setLocked } from './commands/keys.ts';
 import { pair } from './commands/pair.ts';
-import { createPolicy, deletePolicy, listPolicies } from './commands/policies.ts';
+import { createPolicy, deletePolicy, findPolicies, listPolicies, pagePolicies } from './commands/policies.ts';
+import { purgeKey } from './commands/purge.ts';
 import { addRule, removeRule } from './commands/rules.ts';
-import { createToken, listTokens, revokeToken } from './commands/tokens.ts';
-import { listUsers, renameUser, revokeUser } from './commands/users.ts';
+import { createToken, listTokens, pageTokens, revokeToken } from './commands/tokens.ts';
+import { pageUsers, renameUser, revokeUser } from './commands/users.ts';
 import { PolicyEngine } from './engine.ts';
 import { forgetClient, introduceClient } from './introduce.ts';
 import type {
@@ -71,7 +73,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
       admin?.close();
       admin = new Link<PolicyToAdmin, AdminToPolicy>(port, adminHandlers());
     },
-    keys: () => opened().commits.alone(async () => listKeys(opened().store)),
+    keys: () => opened().commits.alone(async () => listKeys(opened().store, opened().legacyKeys)),
     createKey: (wanted) => makeKey(wanted),
     clientRelays: () => opened().commits.alone(async () => opened().clientRelays()),
     advertise: ({ relays }) => void engine?.announce(relays),
@@ -114,23 +116,33 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
       const here = opened();
       return here.change(() => work(here));
     };
+    const read = <T>(work: (here: PolicyEngine) => T | Promise<T>): Promise<T> => {
+      const here = opened();
+      return here.commits.alone(async () => work(here));
+    };
     return {
       begin: (wanted) => row(({ desk }) => beginAdmin(desk, wanted)),
       end: (wanted) => row(({ desk }) => endAdmin(desk, wanted)),
       introduceClient: (wanted) => row(({ desk }) => introduceClient(desk, random, wanted)),
       forgetClient: (introduction) => row(({ desk }) => forgetClient(desk, introduction)),
-      listKeys: () => opened().commits.alone(async () => listKeys(opened().store)),
+      refused: (wanted) => row(({ desk }) => refusedAdmin(desk, wanted)),
+      listKeys: () => opened().commits.alone(async () => listKeys(opened().store, opened().legacyKeys)),
+      pageKeys: (slice) => read(({ store, legacyKeys }) => pageKeys(store, slice, legacyKeys)),
+      findKey: ({ name }) => read(({ store, legacyKeys }) => findKey(store, name, legacyKeys)),
       createKey: (wanted) => makeKey(wanted),
       setLocked: (wanted) => {
         const { store, change } = parts();
-        return change(() => setLocked(store, clock, wanted));
+        return change(() => setLocked(store, clock, wanted, opened().legacyKeys));
       },
       listPolicies: () => opened().commits.alone(() => listPolicies(opened().store)),
+      pagePolicies: (slice) => read(({ store }) => pagePolicies(store, slice)),
+      findPolicies: ({ name }) => read(({ store }) => findPolicies(store, name)),
       createPolicy: (wanted) => {
         const { store, change } = parts();
         return change(() => createPolicy(store, clock, wanted));
       },
       listTokens: ({ keyName }) => opened().commits.alone(() => listTokens(opened().store, keyName)),
+      pageTokens: (wanted) => read(({ store }) => pageTokens(store, wanted)),
       createToken: (wanted) => {
         const { store, change } = parts();
         return change(() => createToken(store, clock, random, wanted));
@@ -145,14 +157,17 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
         });
       },
       deleteKey: ({ name }) => changed(({ store, desk }) => deleteKey(store, desk, name)),
+      purgeKey: ({ name }) => changed(({ store, desk }) => purgeKey(store, desk, name)),
       deletePolicy: ({ id }) => changed(({ store, desk }) => deletePolicy(store, desk, id)),
       addRule: (wanted) => changed(({ store, desk }) => addRule(store, desk, wanted)),
       removeRule: ({ id }) => changed(({ store, desk }) => removeRule(store, desk, id)),
-      listUsers: (wanted) => opened().commits.alone(async () => listUsers(opened().store, wanted)),
+      pageUsers: (wanted) => read(({ store }) => pageUsers(store, wanted)),
       renameUser: (wanted) => changed(({ store, desk }) => renameUser(store, desk, wanted)),
       revokeUser: ({ id }) => changed(({ store, desk }) => revokeUser(store, desk, id)),
       addCondition: (wanted) => changed(({ store, desk }) => addCondition(store, desk, wanted)),
       removeCondition: ({ id }) => changed(({ store, desk }) => removeCondition(store, desk, id)),
+      writeApproval: (wanted) => changed(({ store, desk }) => writeApproval(store, desk, wanted)),
+      passOnce: (wanted) => passOnce(opened().desk, wanted),
       listAudit: (filter) => listAudit(opened(), clock, filter),
       pair: ({ keyName, pairing }) =>
         changed(({ store, desk }) => pair(store, desk, random, { keyName, pubkey: null, pairing })),

@@ -35,6 +35,22 @@ export function endAdmin(
   return { ok: true, value: null };
 }
 
+/** Of a request that was refused nothing was carried out, and its event is not remembered. */
+export function refusedAdmin(
+  desk: Desk,
+  {
+    method,
+    sender,
+    event,
+    genuine,
+    reason,
+  }: { sender: string; event: string; genuine: boolean; method: string | null; reason: string },
+): Outcome<null> {
+  const params = { phase: 'refused', sender, event, genuine, reason };
+  desk.journal.append({ type: 'admin', method, keyUserId: null, params });
+  return { ok: true, value: null };
+}
+
 function cut(text: string): string {
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }

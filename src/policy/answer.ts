@@ -1,6 +1,6 @@
 import { recordRequest } from './audit.ts';
 import { decide } from './decide.ts';
-import { type Desk, denied, surroundings } from './desk.ts';
+import { askFirst, type Desk, denied, surroundings } from './desk.ts';
 import type { Asked, DecideRequest, Decision } from './protocol.ts';
 
 /**
@@ -18,8 +18,14 @@ export function answerRequest(desk: Desk, keyName: string, request: DecideReques
     { key: desk.index.key(keyName), binding },
     surroundings(desk, keyName),
   );
-  if (!verdict.ok) return denied(desk, { keyName, client, method }, verdict.rule, verdict.refusal);
-  const allowed: Decision = { ok: true, grant: verdict.grant };
+  const open = verdict.rule === 'nothing-answers';
+  const admin = open ? desk.passes.admin(request, { keyName, client, method, kind: request.kind }) : null;
+  if (!verdict.ok && admin === null) {
+    if (open && request.final !== true)
+      return askFirst({ label: desk.lookups.label(binding!.keyUserId), stranger: false });
+    return denied(desk, { keyName, client, method }, verdict.rule, verdict.refusal);
+  }
+  const allowed = { ok: true as const, grant: verdict.ok ? verdict.grant : `admin:${admin}` };
   const { keyUserId } = binding!;
   if (verdict.rule === 'bound-method') {
     desk.journal.touch(keyUserId);
@@ -29,7 +35,8 @@ export function answerRequest(desk: Desk, keyName: string, request: DecideReques
   // Recorded already: the key actor holds the response, or lost the answer with the policy actor before.
   if (request.recheck || handled) return allowed;
   desk.journal.begin();
-  if (verdict.charge !== null) desk.journal.charge(verdict.charge);
+  if (verdict.ok && verdict.charge !== null) desk.journal.charge(verdict.charge);
+  if (admin !== null) desk.journal.afterCommit(() => desk.passes.use(request));
   recordRequest(desk, {
     type: 'request',
     keyName,
@@ -37,7 +44,7 @@ export function answerRequest(desk: Desk, keyName: string, request: DecideReques
     method,
     kind: request.kind,
     eventId: request.eventId,
-    grant: verdict.grant,
+    grant: allowed.grant,
     keyUserId,
     retry,
   });

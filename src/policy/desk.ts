@@ -6,7 +6,8 @@ import type { Surroundings } from './decide.ts';
 import type { Denials } from './denials.ts';
 import type { Index } from './index.ts';
 import type { Journal } from './journal.ts';
-import type { Refusal } from './protocol.ts';
+import type { Passes } from './passes.ts';
+import type { Asking, Refusal } from './protocol.ts';
 import type { ReplayMemory } from './replay.ts';
 import type { Reuses } from './reuses.ts';
 import type { RuleName } from './rules.ts';
@@ -21,6 +22,9 @@ export interface Desk {
   readonly replay: ReplayMemory;
   readonly denials: Denials;
   readonly reuses: Reuses;
+  readonly passes: Passes;
+  /** Whether admins are asked about clients that nobody has bound. */
+  readonly askForStrangers: boolean;
   readonly kindsNotInAll: ReadonlySet<number>;
   readonly reserved: ReadonlySet<string>;
   readonly advertised: Advertised;
@@ -52,4 +56,9 @@ export function denied(
 ): { ok: false; refusal: Refusal } {
   desk.denials.note({ ...asked, rule, refusal });
   return { ok: false, refusal };
+}
+
+/** Refused unless an admin allows it. It is no denial yet. */
+export function askFirst(ask: Asking): { ok: false; refusal: Refusal; ask: Asking } {
+  return { ok: false, refusal: 'not authorized', ask };
 }

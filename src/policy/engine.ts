@@ -10,6 +10,8 @@ import type { Desk } from './desk.ts';
 import { GroupCommit } from './group-commit.ts';
 import { Index } from './index.ts';
 import { Journal } from './journal.ts';
+import { KINDS_NOT_IN_ALL } from './kinds-not-in-all.ts';
+import { Passes } from './passes.ts';
 import type { LogLine, Outcome, PolicyOpenOptions, PolicyStatus } from './protocol.ts';
 import { pruneStep } from './prune.ts';
 import { remembered } from './remembered.ts';
@@ -52,6 +54,10 @@ export class PolicyEngine {
   readonly #drift: number;
   readonly #timers: NodeJS.Timeout[] = [];
   #toldHead = '';
+  /** The last KeyUser when the main thread was last told to forget who is bound. */
+  #toldKeyUser = 0;
+  #recountDue = false;
+  #clientRelaysDue = false;
   #clockDistrusted = false;
   #hasClientRelays: boolean;
 
@@ -97,7 +103,9 @@ export class PolicyEngine {
       replay,
       denials: new Denials(clock, outside.log),
       reuses: new Reuses(clock),
-      kindsNotInAll: new Set(options.kindsNotInAll),
+      passes: new Passes(clock),
+      askForStrangers: options.askForStrangers ?? store.origin === 'adopted',
+      kindsNotInAll: new Set(options.kindsNotInAll ?? KINDS_NOT_IN_ALL[store.origin]),
       reserved: new Set(options.reserved),
       bound: outside.bound,
       advertised: new Advertised(lookups, writes, journal),
@@ -112,11 +120,7 @@ export class PolicyEngine {
       journal,
       index,
       replay,
-      onForeignChange: () => {
-        journal.recount(this.#rows);
-        outside.forgetClients();
-        this.desk.clientRelaysChanged();
-      },
+      onForeignChange: () => this.#changedOutside(),
       onClockSetBack: () => {
         outside.log({ level: 'warn', message: 'the clock was set back', fields: {} });
         this.#remember();
@@ -124,6 +128,7 @@ export class PolicyEngine {
       onFault: (reason) => this.#reportFault(reason),
     });
     this.#toldHead = this.#headKey();
+    this.#toldKeyUser = lookups.lastKeyUser();
     this.#timers.push(setInterval(() => this.minute(), MINUTE_MS).unref());
     this.#timers.push(setTimeout(() => void this.prune(), SECOND_MS).unref());
   }
@@ -168,6 +173,11 @@ export class PolicyEngine {
     return { ...status, writable: false, failure: status.failure ?? 'the database did not answer in time' };
   }
 
+  /** Names of the keys in nsecbunker.json. */
+  get legacyKeys(): readonly string[] {
+    return this.#options.legacyKeys ?? [];
+  }
+
   /** An admin's change: one transaction of the ORM, tried again while another program has the lock. */
   async change<T>(work: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
     const { clock } = this.desk;
@@ -192,8 +202,26 @@ export class PolicyEngine {
   /** What is done every minute: the head is told, last uses are written, old rows go. */
   minute(): void {
     this.tellHead();
+    if (this.#recountDue) this.desk.journal.recount(this.#rows);
+    this.#recountDue = false;
+    if (this.#clientRelaysDue) this.desk.clientRelaysChanged();
+    this.#clientRelaysDue = false;
     if (this.desk.journal.hasTouched) void this.#flush();
     void this.prune();
+  }
+
+  /**
+   * Another program may change the file many times a second, for minutes (`redoubt strip-photocopies`). So counting the
+   * log's rows and looking for clients' relays can wait, and the main thread is told to forget who is bound to which key only when clients were added:
+   * it knows their pubkeys alone, and of one that is gone the next decision says so.
+   */
+  #changedOutside(): void {
+    this.#recountDue = true;
+    this.#clientRelaysDue = true;
+    const lastKeyUser = this.desk.lookups.lastKeyUser();
+    if (lastKeyUser === this.#toldKeyUser) return;
+    this.#toldKeyUser = lastKeyUser;
+    this.#outside.forgetClients();
   }
 
   /** The head of the audit chain, when it has changed since it was told. */

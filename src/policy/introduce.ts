@@ -1,6 +1,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Desk } from './desk.ts';
-import type { Introduced, Introduction, Outcome } from './protocol.ts';
+import type { Introduced, Introduction } from './introduced.ts';
+import type { Outcome } from './protocol.ts';
 
 /** Bytes of the token's secret, which nobody is told: the token is redeemed from the start. */
 const SECRET_BYTES = 32;

@@ -1,5 +1,6 @@
 /** What is said to and by the policy actor. Shapes only; docs/POLICY.md says what the answers mean. */
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
+import type { Introduced, Introduction } from './introduced.ts';
 
 /** NIP-46 methods that a rule must grant. */
 export type GrantedMethod = 'sign_event' | 'nip44_encrypt' | 'nip44_decrypt' | 'nip04_encrypt' | 'nip04_decrypt';
@@ -23,10 +24,17 @@ export type Refusal =
   | 'no binding'
   | 'replayed';
 
-/** `grant` names what allowed it: `rule:<id>`, `condition:<id>`, `binding`, `token:<id>`. */
-export type Decision = Allowed | { ok: false; refusal: Refusal };
+/** `grant` names what allowed it: `rule:<id>`, `condition:<id>`, `binding`, `token:<id>`, `admin:<pubkey>`. */
+export type Decision = Allowed | { ok: false; refusal: Refusal; ask?: Asking };
 /** `knowsRelays`, of switch_relays: the client has the list of advertised relays already. */
 export type Allowed = { ok: true; grant: string; knowsRelays?: boolean };
+
+/** No rule answered: an admin may. */
+export type Asking = {
+  /** What admins call the client; null for a stranger. */
+  label: string | null;
+  stranger: boolean;
+};
 
 /** Who asks, in which event: common to all that a key actor asks. Keys and ids are lower-case hex. */
 export interface Asked {
@@ -40,6 +48,10 @@ export interface Asked {
   expires: number;
   /** Asked a second time because the policy actor was restarted: the same envelope is then no replay. */
   again?: boolean;
+  /** An admin's pass, for what no rule answers. */
+  pass?: string;
+  /** Admins were asked: what no rule answers is denied. */
+  final?: true;
 }
 
 export interface DecideRequest extends Asked {
@@ -83,8 +95,10 @@ export type PolicyToKey = Record<never, never>;
 
 /** Dates are ms since the epoch. */
 export type KeyRow = {
+  /** 0 for a key of nsecbunker.json that was never unlocked here: it has no row, and nobody knows its pubkey. */
   id: number;
   name: string;
+  /** Empty as long as nobody knows it. */
   pubkey: string;
   createdAt: number;
   deletedAt: number | null;
@@ -160,6 +174,16 @@ export type ConditionRow = {
   expiresAt: number | null;
 };
 
+export type Approval = {
+  keyName: string;
+  client: string;
+  method: GrantedMethod | 'connect';
+  kind: string | null;
+  allowed: boolean;
+  /** What the client is called from now on; null leaves it as it is. */
+  label: string | null;
+};
+
 /** A client that was ever bound to a key. */
 export type UserRow = {
   id: number;
@@ -208,28 +232,8 @@ export type Pairing = {
 
 export type Paired = { key: KeyRow; token: TokenRow };
 
-/** A client that brought a nostrconnect:// URI. */
-export type Introduced = {
-  keyName: string;
-  client: string;
-  /** Where it listens. */
-  relays: string[];
-  /** What it calls itself; may be empty. */
-  label: string;
-  policyId: number;
-  /** The admin, hex. */
-  createdBy: string;
-};
-
-/** What introducing a client has changed, for `forgetClient`. `tokenId`: null when it needed none. */
-export type Introduction = {
-  keyName: string;
-  client: string;
-  keyUserId: number;
-  tokenId: number | null;
-  wasBound: boolean;
-  relaysBefore: string | null;
-};
+/** Part of a list that is in the order of its ids: rows behind `after`, of which the first `offset` are passed over. */
+export type Slice = { after: number; offset: number; limit: number };
 
 /** An admin command either did it or says in one line why not. */
 export type Outcome<T> = { ok: true; value: T } | { ok: false; refusal: string };
@@ -243,16 +247,30 @@ export type AdminToPolicy = {
   begin: Ask<{ admin: string; event: string; method: string; target: string; createdAt: number }, Outcome<null>>;
   /** Records how it ended. */
   end: Ask<{ admin: string; event: string; method: string; target: string; outcome: string }, Outcome<null>>;
+  /** An admin request that came to nothing. `genuine`: it is from `sender`; else it only says so. */
+  refused: Ask<
+    { sender: string; event: string; genuine: boolean; method: string | null; reason: string },
+    Outcome<null>
+  >;
   listKeys: Ask<null, KeyRow[]>;
+  /** Of the keys that were not deleted. */
+  pageKeys: Ask<Slice, KeyRow[]>;
+  /** By its name, deleted ones too; its counts are 0. */
+  findKey: Ask<{ name: string }, KeyRow | null>;
   /** Fails when the name is taken (deleted keys keep theirs) or the pubkey has another name. */
   createKey: Ask<{ name: string; pubkey: string }, Outcome<KeyRow>>;
   setLocked: Ask<{ name: string; locked: boolean }, Outcome<null>>;
   listPolicies: Ask<null, PolicyRow[]>;
+  pagePolicies: Ask<Slice, PolicyRow[]>;
+  /** Ids of the policies of this name, deleted ones left out. */
+  findPolicies: Ask<{ name: string }, number[]>;
   createPolicy: Ask<
     { name: string; description: string | null; expiresAt: number | null; rules: NewRule[] },
     Outcome<PolicyRow>
   >;
   listTokens: Ask<{ keyName: string }, TokenRow[]>;
+  /** Without those that were revoked before anybody redeemed them. */
+  pageTokens: Ask<{ keyName: string } & Slice, TokenRow[]>;
   createToken: Ask<
     { keyName: string; clientName: string; policyId: number; expiresAt: number | null; createdBy: string },
     Outcome<TokenRow>
@@ -266,16 +284,28 @@ export type AdminToPolicy = {
   forgetClient: Ask<Introduction, Outcome<null>>;
   /** Soft: the row keeps its name and pubkey. */
   deleteKey: Ask<{ name: string }, Outcome<null>>;
+  /** Removes a deleted key with its clients and tokens; its name is free then. */
+  purgeKey: Ask<{ name: string }, Outcome<null>>;
   deletePolicy: Ask<{ id: number }, Outcome<null>>;
   /** The rule that is there now: an identical one is not added twice. */
   addRule: Ask<{ policyId: number; rule: NewRule }, Outcome<RuleRow>>;
   removeRule: Ask<{ id: number }, Outcome<null>>;
-  listUsers: Ask<{ keyName: string; offset: number; limit: number | null }, UserRow[]>;
+  pageUsers: Ask<{ keyName: string } & Slice, UserRow[]>;
   /** Under one key, or under every key when `keyName` is null. */
   renameUser: Ask<{ pubkey: string; name: string; keyName: string | null }, Outcome<null>>;
   revokeUser: Ask<{ id: number }, Outcome<null>>;
   addCondition: Ask<{ keyUserId: number; condition: NewCondition }, Outcome<null>>;
   removeCondition: Ask<{ id: number }, Outcome<null>>;
+  /**
+   * What an admin decided of a client's request, for good: the client becomes a user of the key if it is none. A kind
+   * is for sign_event only, as rules keep it. A stranger who may never connect is denied everything.
+   */
+  writeApproval: Ask<Approval, Outcome<null>>;
+  /** Each pass is good for one request of this client, of this method and kind, that no rule answers. */
+  passOnce: Ask<
+    { passes: string[]; keyName: string; client: string; method: string; kind: number | null; admin: string },
+    Outcome<null>
+  >;
   listAudit: Ask<AuditFilter, Outcome<LoggedRow[]>>;
   status: Ask<null, PolicyStatus>;
 };
@@ -299,12 +329,17 @@ export type PolicyOpenOptions = {
   /** s */
   maxClockSkew: number;
   auditRetentionDays: number;
-  kindsNotInAll: number[];
+  /** Null: what nsecbunkerd did where its installation was adopted, else what docs/POLICY.md says. */
+  kindsNotInAll: number[] | null;
   /** Pubkeys that no client may decrypt from: admins and the daemon. */
   reserved: string[];
+  /** Whether admins are asked about strangers; null: where nsecbunkerd's installation was adopted. */
+  askForStrangers: boolean | null;
   /** The keystore holds keys: an empty or missing database must not be created in silence. */
   keysInKeystore: number;
   allowEmptyDatabase: boolean;
+  /** Names of keys in nsecbunker.json: they are keys also before they have a row. */
+  legacyKeys?: string[];
   /** False: refuse a database that needs a migration. Left out: true. */
   migrate?: boolean;
 };

@@ -1,7 +1,7 @@
 import type { TokenLookup } from '../store/lookups.ts';
 import { recordRequest } from './audit.ts';
 import { decide } from './decide.ts';
-import { type Desk, denied, surroundings } from './desk.ts';
+import { askFirst, type Desk, denied, surroundings } from './desk.ts';
 import { Conflict, Locked, Unwritable } from './journal.ts';
 import type { ConnectRequest, Decision, Refusal } from './protocol.ts';
 import type { RuleName } from './rules.ts';
@@ -59,9 +59,8 @@ function reconnect(desk: Desk, keyName: string, request: ConnectRequest, handled
   const deny = (rule: RuleName, refusal: Refusal) =>
     denied(desk, { keyName, client, method: 'connect' }, rule, refusal);
   const binding = desk.index.binding(keyName, client);
-  if (binding === null) {
-    return request.secret === '' ? deny('stranger', 'not authorized') : deny('token-unknown', 'token not found');
-  }
+  if (binding === null)
+    return request.secret === '' ? stranger(desk, keyName, request) : deny('token-unknown', 'token not found');
   const verdict = decide(
     { client, method: 'connect', kind: null, peer: null, counted: false },
     { key: desk.index.key(keyName), binding },
@@ -73,6 +72,26 @@ function reconnect(desk: Desk, keyName: string, request: ConnectRequest, handled
     if (request.label) desk.writes.label({ keyUserId: binding.keyUserId, label: request.label });
   }
   return { ok: true, grant: verdict.grant };
+}
+
+/** Nobody has bound this client, and it brings no secret: an admin may let it in. */
+function stranger(desk: Desk, keyName: string, request: ConnectRequest): Decision {
+  const { client } = request;
+  const admin = desk.passes.admin(request, { keyName, client, method: 'connect', kind: null });
+  if (admin === null) {
+    if (desk.askForStrangers && request.final !== true) return askFirst({ label: null, stranger: true });
+    return denied(desk, { keyName, client, method: 'connect' }, 'stranger', 'not authorized');
+  }
+  const grant = `admin:${admin}`;
+  desk.journal.begin();
+  const keyUserId = desk.writes.bind({ keyName, client, description: request.label || null, now: desk.clock.now() });
+  desk.index.forgetBinding(keyName, client);
+  record(desk, keyName, request, keyUserId, grant);
+  desk.journal.afterCommit(() => {
+    desk.passes.use(request);
+    desk.bound(keyName, client);
+  });
+  return { ok: true, grant };
 }
 
 function record(desk: Desk, keyName: string, request: ConnectRequest, keyUserId: number, grant: string): void {

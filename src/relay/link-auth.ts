@@ -131,7 +131,11 @@ export class LinkAuth {
     const raw = await signing.catch(() => null);
     // The connection may be another one by now.
     if (this.#steps.get(who) !== step || this.#send === null) return;
-    if (raw === null) return this.#end(step, false);
+    if (raw === null) {
+      // Nothing was wrong with the challenge: it may be tried again.
+      step.challenge = '';
+      return this.#end(step, false);
+    }
     step.state = 'sent';
     step.at = now();
     step.id = (JSON.parse(raw) as { id: string }).id;

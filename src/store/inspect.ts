@@ -1,17 +1,18 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { PRISMA_MIGRATIONS } from '../../prisma-compat/migrations.ts';
-import { PRISMA_TABLES } from '../../prisma-compat/tables.ts';
+import { adoptable } from '../../prisma-compat/adoptable.ts';
 import { ADDED_COLUMNS } from './additions.ts';
 import { databaseFault } from './fault.ts';
 import { MIGRATION_NAMES, MIGRATIONS_TABLE } from './migration-names.ts';
 
 /**
  * What lies at a path. `empty`: a file without tables. `ours`: this daemon made or adopted it; `adoptable`:
- * nsecbunkerd left it, at the version that is understood.
+ * nsecbunkerd left it, after so many of its migrations; `bare`: without a key, a client or a token in it;
+ * `begun`: an adoption was cut short before its first migration.
  */
 export type Inspected =
-  | { ok: true; state: 'missing' | 'empty' | 'adoptable' }
+  | { ok: true; state: 'missing' | 'empty' }
+  | { ok: true; state: 'adoptable'; migrations: number; bare: boolean; begun: boolean }
   | { ok: true; state: 'ours'; applied: string[] }
   | { ok: false; refusal: string };
 
@@ -67,9 +68,10 @@ function readSchema(path: string): Inspected {
     // A first start that was killed may have left this table, empty.
     const theirs = tables.filter((name) => name !== MIGRATIONS_TABLE);
     if (theirs.length === 0) return { ok: true, state: 'empty' };
-    const problem = adoptionProblem(db, theirs);
-    if (problem === null) return { ok: true, state: 'adoptable' };
-    return refused(path, `${problem}. Nothing was written`);
+    const found = adoptable(db, theirs, ADDED_COLUMNS);
+    if (!found.ok) return refused(path, `${found.problem}. Nothing was written`);
+    const { migrations, bare } = found;
+    return { ok: true, state: 'adoptable', migrations, bare, begun: tables.includes(MIGRATIONS_TABLE) };
   } finally {
     db.close();
   }
@@ -83,46 +85,4 @@ function known(path: string, applied: string[]): Inspected {
   const newer = applied.find((name) => !MIGRATION_NAMES.includes(name));
   if (newer === undefined) return { ok: true, state: 'ours', applied };
   return refused(path, `was migrated by a newer Redoubt (migration ${newer} is unknown here): start that version`);
-}
-
-/** Why a file that Redoubt has not migrated yet cannot be adopted in place; null when it can. */
-function adoptionProblem(db: Database.Database, tables: string[]): string | null {
-  if (!tables.includes('_prisma_migrations')) return `has tables that nsecbunkerd does not have (${some(tables)})`;
-  const rows = db
-    .prepare(
-      'SELECT migration_name AS name, finished_at AS finished FROM _prisma_migrations WHERE rolled_back_at IS NULL',
-    )
-    .all() as { name: string; finished: unknown }[];
-  const unfinished = rows.find((row) => row.finished === null);
-  if (unfinished !== undefined)
-    return `holds the unfinished migration ${unfinished.name}: let nsecbunkerd finish it first`;
-  const names = rows.map((row) => row.name);
-  const unknown = names.find((name) => !PRISMA_MIGRATIONS.some(([known]) => known === name));
-  if (unknown !== undefined) return `holds the migration ${unknown}, which is not of nsecbunkerd 0.10.5`;
-  const done = PRISMA_MIGRATIONS.filter(([name]) => names.includes(name)).length;
-  if (done < PRISMA_MIGRATIONS.length) {
-    return `has ${done} of the ${PRISMA_MIGRATIONS.length} migrations of nsecbunkerd 0.10.5: start nsecbunkerd 0.10.5 on it once`;
-  }
-  return columnProblem(db, tables);
-}
-
-function columnProblem(db: Database.Database, tables: string[]): string | null {
-  const stray = tables.filter((name) => name !== '_prisma_migrations' && PRISMA_TABLES[name] === undefined);
-  if (stray.length > 0) return `has tables that nsecbunkerd does not have (${some(stray)})`;
-  for (const [table, expected] of Object.entries(PRISMA_TABLES)) {
-    const columns = db.prepare('SELECT name FROM pragma_table_info(?)').pluck().all(table) as string[];
-    const missing = expected.find((column) => !columns.includes(column));
-    if (missing !== undefined) return `lacks the column ${table}.${missing}`;
-    const extra = columns.find((column) => !expected.includes(column) && !isAddition(table, column));
-    if (extra !== undefined) return `has a column ${table}.${extra} that is not known`;
-  }
-  return null;
-}
-
-function isAddition(table: string, column: string): boolean {
-  return ADDED_COLUMNS.some(([t, c]) => t === table && c === column);
-}
-
-function some(names: string[]): string {
-  return names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
 }

@@ -36,6 +36,8 @@ export class Lookups {
   readonly #bornAt: Database.Statement;
   readonly #invitations: Database.Statement;
   readonly #meta: Database.Statement;
+  readonly #lastKeyUser: Database.Statement;
+  readonly #label: Database.Statement;
 
   constructor(db: Database.Database) {
     this.#version = db.prepare('PRAGMA data_version').pluck();
@@ -65,6 +67,8 @@ export class Lookups {
     this.#bornAt = db.prepare('SELECT createdAt FROM "KeyUser" WHERE id = ?').pluck();
     this.#invitations = db.prepare('SELECT createdAt FROM "Token" WHERE keyUserId = ?').pluck();
     this.#meta = db.prepare('SELECT value FROM redoubt_meta WHERE name = ?').pluck();
+    this.#lastKeyUser = db.prepare(`SELECT seq FROM sqlite_sequence WHERE name = 'KeyUser'`).pluck();
+    this.#label = db.prepare('SELECT description FROM "KeyUser" WHERE id = ?').pluck();
   }
 
   /** Differs from the last time when another program has written to the file since. */
@@ -116,6 +120,11 @@ export class Lookups {
     };
   }
 
+  /** The highest id that a KeyUser was ever given; it grows with every new one. */
+  lastKeyUser(): number {
+    return (this.#lastKeyUser.get() as number | undefined) ?? 0;
+  }
+
   /** Every client that was ever bound to the key. */
   clients(keyName: string): string[] {
     return this.#clients.all(keyName) as string[];
@@ -140,6 +149,11 @@ export class Lookups {
 
   meta(name: string): string | null {
     return (this.#meta.get(name) as string | undefined) ?? null;
+  }
+
+  /** What admins call a client. */
+  label(keyUserId: number): string | null {
+    return (this.#label.get(keyUserId) as string | null | undefined) ?? null;
   }
 
   #readToken(row: Row): TokenRecord {

@@ -1,12 +1,13 @@
-import { chmodSync, closeSync, existsSync, openSync, renameSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { EntityCaseNamingStrategy, MikroORM } from '@mikro-orm/sqlite';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { databasePath } from '../../prisma-compat/database-url.ts';
+import { copyAside, copyPath } from './copy-aside.ts';
 import { ENTITIES } from './entities.ts';
 import { databaseFault } from './fault.ts';
 import { type Inspected, inspectDatabase } from './inspect.ts';
 import { MIGRATION_NAMES, MIGRATIONS_TABLE } from './migration-names.ts';
+import { refuseEmpty } from './refuse-empty.ts';
 
 /** An open database: the ORM, and the connection beneath it for prepared statements. One thread, one connection. */
 export interface Store {
@@ -15,6 +16,8 @@ export interface Store {
   readonly db: Database.Database;
   /** Migrations of ours that the file has. */
   readonly schemaVersion: number;
+  /** Whether nsecbunkerd made the file. */
+  readonly origin: 'new' | 'adopted';
 }
 
 export interface StoreOptions {
@@ -43,7 +46,11 @@ export async function openStore(options: StoreOptions): Promise<Opened> {
   if (refusal !== null) return { ok: false, refusal };
   try {
     if (found.state === 'missing') createFile(path);
-    if (found.state === 'adoptable') await copyAside(path);
+    // An adoption that has begun has made its copy before.
+    if (found.state === 'adoptable' && !(found.begun && existsSync(copyPath(path)))) {
+      const copied = await copyAside(path);
+      if (!copied.ok) return copied;
+    }
     return await connect(path, found);
   } catch (error) {
     const fault = databaseFault(error);
@@ -63,37 +70,9 @@ function refusePending(found: Inspected & { ok: true }, path: string, options: S
   return `the database ${path} needs ${pending.length} migrations (${pending.join(', ')}): start without --no-migrate`;
 }
 
-/** A wiped database is the one loss that cannot be repaired: clients hold pairings that only it knows. */
-function refuseEmpty(found: Inspected & { ok: true }, path: string, options: StoreOptions): string | null {
-  if (found.state !== 'missing' && found.state !== 'empty') return null;
-  if (options.keysInKeystore > 0 && !options.allowEmptyDatabase) {
-    const keys = options.keysInKeystore === 1 ? '1 key' : `${options.keysInKeystore} keys`;
-    const state = found.state === 'missing' ? 'does not exist' : 'is empty';
-    return `the keystore has ${keys} but the database ${path} ${state}: restore a backup, or pass --allow-empty-db if every pairing may be lost`;
-  }
-  if (found.state === 'missing' && !existsSync(dirname(path))) {
-    return `the folder ${dirname(path)} for the database does not exist: create it, or correct DATABASE_URL`;
-  }
-  return null;
-}
-
 /** Tokens lie in it in plain text: nobody else reads it. SQLite gives its -wal and -shm files the same mode. */
 function createFile(path: string): void {
   closeSync(openSync(path, 'wx', 0o600));
-}
-
-/** The way back to nsecbunkerd: the file as it was before the first migration. Kept if an earlier start made it. */
-async function copyAside(path: string): Promise<void> {
-  const copy = `${path}.pre-redoubt-${MIGRATION_NAMES.length}`;
-  if (existsSync(copy)) return;
-  const db = new Database(path, { readonly: true, timeout: 2000 });
-  try {
-    await db.backup(`${copy}.part`);
-  } finally {
-    db.close();
-  }
-  chmodSync(`${copy}.part`, 0o600);
-  renameSync(`${copy}.part`, copy);
 }
 
 async function connect(path: string, found: Inspected & { ok: true }): Promise<Opened> {
@@ -124,7 +103,9 @@ async function connect(path: string, found: Inspected & { ok: true }): Promise<O
       };
     }
     if (found.state !== 'ours' || found.applied.length < MIGRATION_NAMES.length) await migrate(orm);
-    return { ok: true, store: { path, orm, db, schemaVersion: MIGRATION_NAMES.length } };
+    const origin = db.prepare(`SELECT value FROM redoubt_meta WHERE name = 'origin'`).pluck().get();
+    const store = { path, orm, db, schemaVersion: MIGRATION_NAMES.length };
+    return { ok: true, store: { ...store, origin: origin === 'adopted' ? 'adopted' : 'new' } };
   } catch (error) {
     await orm.close(true);
     throw error;

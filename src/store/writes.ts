@@ -139,7 +139,7 @@ export class Writes {
   }
 
   /** Makes the KeyUser, or brings a revoked one back; its id. */
-  bind(row: { keyName: string; client: string; description: string; now: number }): number {
+  bind(row: { keyName: string; client: string; description: string | null; now: number }): number {
     return this.#bind.get(row) as number;
   }
 

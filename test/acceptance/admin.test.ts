@@ -7,16 +7,15 @@ import * as assert from 'uvu/assert';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { rows } from '../support/database.ts';
-import { issueToken, pair } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, type RpcClient } from '../support/rpc.ts';
+import { adminOf, issueToken, pair } from '../support/provision.ts';
+import { parseBunkerUrl, type RpcClient } from '../support/rpc.ts';
 
 const daemon = new TestDaemon();
 let admin: RpcClient;
 
 test.before(async () => {
   await daemon.start();
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  admin = await adminOf(daemon);
 });
 test.after(async () => {
   admin?.close();
@@ -134,8 +133,7 @@ test('delete_key: nothing is answered, its file and its name stay, over a restar
   admin.close();
   await daemon.stop();
   await daemon.start();
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  admin = await adminOf(daemon);
   const keys = JSON.parse(await admin.result('get_keys')) as { name: string }[];
   assert.equal(
     keys.map(({ name }) => name),

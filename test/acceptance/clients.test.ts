@@ -5,7 +5,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { libraries, newClientKey, openClient, type SignerClient } from '../support/clients.ts';
 import { TestDaemon } from '../support/daemon.ts';
-import { openAdmin, parseBunkerUrl } from '../support/rpc.ts';
+import { adminOf } from '../support/provision.ts';
+import { parseBunkerUrl } from '../support/rpc.ts';
 
 const daemon = new TestDaemon();
 const paired: { library: string; url: string; clientKey: string }[] = [];
@@ -16,8 +17,7 @@ test.before(async () => {
 test.after(() => daemon.remove());
 
 async function freshBunkerUrl(): Promise<string> {
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  const admin = await adminOf(daemon);
   try {
     const token = JSON.parse(
       await admin.result('issue_token', [

@@ -10,8 +10,8 @@ import { WebSocket } from 'ws';
 import type { SignedEvent } from '../support/clients.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { dropped } from '../support/metrics.ts';
-import { type Paired, pair, type Rule } from '../support/provision.ts';
-import { type Encryption, openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { adminOf, type Paired, pair, type Rule } from '../support/provision.ts';
+import { type Encryption, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const daemon = new TestDaemon({
@@ -34,8 +34,7 @@ let victim: Paired;
 
 test.before(async () => {
   await daemon.start();
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  admin = await adminOf(daemon);
   await admin.result('create_new_key', ['other', 'a passphrase of the other key']);
   greedy = await pair(admin, daemon.quickstart, EVERYTHING);
   victim = await pair(admin, daemon.quickstart, [{ method: 'sign_event', kind: 1 }]);

@@ -7,8 +7,8 @@ import { generateSecretKey } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
-import { createPolicy, issueToken } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { adminOf, createPolicy, issueToken } from '../support/provision.ts';
+import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 
 const ROUNDS = Number(process.env.REDOUBT_RACE_ROUNDS ?? 16);
 const FOLD = 32;
@@ -27,8 +27,8 @@ test.before(async () => {
 test.after(() => daemon.remove());
 
 test(`of two clients that race for one token exactly one wins, ${ROUNDS} rounds`, async () => {
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  const { relay } = daemon.quickstart;
+  const admin = await adminOf(daemon);
   const policy = await createPolicy(admin, 'race', [{ method: 'sign_event', kind: 1 }]);
   for (let round = 0; round < ROUNDS; round++) {
     const { pubkey, secret } = parseBunkerUrl((await issueToken(admin, 'demo', policy)).bunker_url);

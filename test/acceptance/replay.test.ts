@@ -9,8 +9,8 @@ import type { SignedEvent } from '../support/clients.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, usesCounted } from '../support/database.ts';
 import { dropped } from '../support/metrics.ts';
-import { type Paired, pair } from '../support/provision.ts';
-import { openAdmin, RpcClient } from '../support/rpc.ts';
+import { adminOf, type Paired, pair } from '../support/provision.ts';
+import { RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const daemon = new TestDaemon({
@@ -20,8 +20,7 @@ let admin: RpcClient;
 
 test.before(async () => {
   await daemon.start();
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  admin = await adminOf(daemon);
 });
 test.after(async () => {
   admin?.close();

@@ -6,8 +6,8 @@ import type { SignedEvent } from '../support/clients.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, change, usesCounted } from '../support/database.ts';
 import { dropped } from '../support/metrics.ts';
-import { issueToken, type Paired, pair, type Rule } from '../support/provision.ts';
-import { type Encryption, openAdmin, parseBunkerUrl, RpcClient, type RpcResponse } from '../support/rpc.ts';
+import { adminOf, issueToken, type Paired, pair, type Rule } from '../support/provision.ts';
+import { type Encryption, parseBunkerUrl, RpcClient, type RpcResponse } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const daemon = new TestDaemon({
@@ -23,8 +23,7 @@ let client: RpcClient;
 
 test.before(async () => {
   await daemon.start();
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  admin = await adminOf(daemon);
   paired = await pair(admin, daemon.quickstart, [
     { method: 'sign_event', kind: 'all' },
     ...CIPHERS.map((method) => ({ method })),

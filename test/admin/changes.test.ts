@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { npubEncode } from '../../src/admin/npub.ts';
+import { asking } from './asking.ts';
 import { makeStage, type Stage } from './stage.ts';
 
 let stage: Stage;
@@ -10,18 +11,7 @@ test.before.each(async () => {
 });
 test.after.each(() => stage.end());
 
-async function result(method: string, ...params: unknown[]): Promise<unknown> {
-  const answer = await stage.ask(method, params);
-  assert.is(answer.error, undefined, answer.error ?? '');
-  return JSON.parse(answer.result);
-}
-
-async function error(method: string, ...params: unknown[]): Promise<string> {
-  const answer = await stage.ask(method, params);
-  assert.ok(answer.error !== undefined, answer.result);
-  assert.is(answer.result, method.startsWith('get_') ? JSON.stringify(['error', answer.error]) : 'error');
-  return answer.error;
-}
+const { result, error } = asking(() => stage);
 
 function addPolicy(): number {
   const id = stage.records.policies.length + 1;
@@ -58,7 +48,7 @@ test('get_key_users: field by field, for a locked key too', async () => {
   };
   user.conditions.push({ ...condition, expiresAt: 1_700_000_002_000 });
   const other = stage.records.addUser('k');
-  assert.equal(await result('get_key_users', 'k'), [
+  const listed = [
     {
       id: user.id,
       name: 'k',
@@ -67,7 +57,7 @@ test('get_key_users: field by field, for a locked key too', async () => {
       createdAt: '2023-11-14T22:13:20.000Z',
       lastUsedAt: '2023-11-14T22:13:21.000Z',
       revokedAt: '2023-11-14T22:13:22.000Z',
-      signingConditions: [{ ...condition, expiresAt: '2023-11-14T22:13:22.000Z' }],
+      signingConditions: [condition],
     },
     {
       id: other.id,
@@ -79,6 +69,12 @@ test('get_key_users: field by field, for a locked key too', async () => {
       revokedAt: null,
       signingConditions: [],
     },
+  ];
+  assert.equal(await result('get_key_users', 'k'), listed);
+  const expiring = { ...condition, expiresAt: '2023-11-14T22:13:22.000Z' };
+  assert.equal(await result('get_key_users', 'k', { details: true }), [
+    { ...listed[0], signingConditions: [expiring] },
+    listed[1],
   ]);
   const part = (await result('get_key_users', 'k', '{"offset":1,"limit":1}')) as { id: number }[];
   assert.equal(
@@ -304,6 +300,7 @@ test('get_audit: what is looked for, and rows field by field', async () => {
   await result('get_audit', { offset: 5, limit: 20 });
   assert.equal(asked(), ['listAudit', { ...all, offset: 5, limit: 20 }]);
   assert.is(await error('get_audit', { limit: 0 }), 'Invalid params: filter.limit must be at least 1');
+  assert.is(await error('get_audit', {}, { limit: 1001 }), 'Invalid params: page.limit must be at most 1000');
   assert.is(await error('get_audit', { limit: 1001 }), 'Invalid params: filter.limit must be at most 1000');
   assert.match(await error('get_audit', { client: 'x' }), /^Invalid params: filter.client must be a public key/);
   assert.match(await error('get_audit', 'soon'), /^Invalid params: filter is not JSON$/);

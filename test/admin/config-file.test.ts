@@ -58,6 +58,7 @@ test("nsecbunkerd's file, without its secrets", () => {
     nostrRelays: ['wss://r.example.com'],
     database: 'sqlite://nsecbunker.db',
     keyNames: ['one', 'two'],
+    plainKeyNames: ['two'],
     redoubt: '{"log":{"level":"debug"}}',
     warnings: [],
   });

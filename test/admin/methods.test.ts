@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { npubEncode } from '../../src/admin/npub.ts';
+import { asking } from './asking.ts';
 import { makeStage, type Stage } from './stage.ts';
 
 let stage: Stage;
@@ -9,21 +10,7 @@ test.before.each(async () => {
 });
 test.after.each(() => stage.end());
 
-async function result(method: string, ...params: unknown[]): Promise<unknown> {
-  const answer = await stage.ask(method, params);
-  assert.is(answer.error, undefined, answer.error ?? '');
-  return JSON.parse(answer.result);
-}
-
-async function error(method: string, ...params: unknown[]): Promise<string> {
-  const answer = await stage.ask(method, params);
-  assert.ok(answer.error !== undefined, answer.result);
-  assert.equal(
-    method.startsWith('get_') ? JSON.parse(answer.result) : answer.result,
-    method.startsWith('get_') ? ['error', answer.error] : 'error',
-  );
-  return answer.error;
-}
+const { result, error } = asking(() => stage);
 
 function addPolicy(name = 'p'): number {
   const id = stage.records.policies.length + 1;
@@ -45,11 +32,14 @@ test('get_keys: unlocked and locked keys, and none that was deleted', async () =
       tokenCount: 3,
       pubkey: open.pubkey,
       locked: false,
-      active: true,
       createdAt,
     },
-    { name: 'shut', pubkey: shut.pubkey, locked: true, active: false, createdAt },
+    { name: 'shut', pubkey: shut.pubkey, locked: true, createdAt },
   ]);
+  assert.equal(
+    ((await result('get_keys', { details: true })) as { active: boolean }[]).map((key) => key.active),
+    [true, false],
+  );
   assert.equal(
     ((await result('get_keys', '{"offset":1,"limit":1}')) as { name: string }[]).map((key) => key.name),
     ['shut'],
@@ -330,6 +320,34 @@ test('unlock_key: an unlocked key is left alone, a wrong passphrase is told', as
     stage.records.ended.map((row) => row.outcome),
     ['failed: wrong passphrase', 'ok', 'ok', 'failed: no key named "x": get_keys lists them'],
   );
+});
+
+test('fifty keys are unlocked at once: each has its turn at the unlockers, and none is refused for their being busy', async () => {
+  const names = Array.from({ length: 50 }, (_, i) => stage.records.addKey(`k${i}`).name);
+  let release = () => {};
+  stage.main.derivation = new Promise((resolve) => {
+    release = resolve;
+  });
+  const answers = names.map((name) => stage.ask('unlock_key', [name, 'correct horse']));
+  await stage.settled();
+  assert.is(stage.main.got.length, 16, 'the unlockers let no more wait than twice as many');
+  release();
+  for (const answer of await Promise.all(answers)) assert.is(answer.result, '{"success":true}');
+  assert.is(stage.main.got.length, 50);
+});
+
+test('unlock_key tells whatever keeps it from unlocking in its own form', async () => {
+  stage.records.addKey('k');
+  stage.records.broken = 'audit log unavailable';
+  assert.equal(await result('unlock_key', 'k', 'correct horse'), { success: false, error: 'audit log unavailable' });
+  stage.records.broken = null;
+  stage.stopPolicy();
+  assert.equal(await result('unlock_key', 'k', 'correct horse'), {
+    success: false,
+    error: 'audit log unavailable: nothing was done',
+  });
+  const unread = await stage.ask('unlock_key', ['k']);
+  assert.equal([unread.result, unread.error], ['error', 'Invalid params: passphrase is missing']);
 });
 
 test('after five wrong passphrases tries are slowed down, never for good', async () => {

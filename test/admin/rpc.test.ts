@@ -107,6 +107,38 @@ test("of strangers' events ten a minute are looked into, in whatever lane they c
   assert.is((await stage.ask('ping')).result, 'ok');
 });
 
+test('what is refused is recorded: the first of each kind for each sender and hour, and sixty of strangers in all', async () => {
+  const reasons = () => stage.records.refused.map(({ reason }) => reason);
+  for (let i = 0; i < 3; i++) {
+    await stage.ask('unlock_kye', ['k', 'pass']);
+    await stage.ask('revoke_user', []);
+  }
+  assert.equal(reasons(), ['unknown method', 'invalid params']);
+  assert.equal(
+    stage.records.refused.map(({ method, genuine }) => [method, genuine]),
+    [
+      [null, true],
+      ['revoke_user', true],
+    ],
+  );
+  const event = JSON.parse(makeEvent(stage, { id: 'x', method: 'ping', params: [] }));
+  for (let i = 0; i < 70; i++) stage.deliver(JSON.stringify({ ...event, id: `${i}`.padStart(64, '0'), created_at: i }));
+  await stage.settled();
+  assert.equal(reasons().slice(2), ['clock skew'], 'of one sender once');
+  for (let i = 0; i < 70; i++) {
+    stage.deliver(JSON.stringify({ ...event, pubkey: `${i}`.padStart(64, '0'), created_at: i }));
+  }
+  await stage.settled();
+  assert.is(reasons().length, 2 + 60);
+  assert.is(stage.main.dropped.filter((reason) => reason === 'clock skew').length, 140, 'all of them are counted');
+  assert.is((await stage.ask('ping', [false, {}])).result, 'ok');
+  await stage.ask('get_key_users', []);
+  assert.is(reasons().length, 2 + 60, 'the same kind');
+  stage.clock.ms += 3_600_000;
+  await stage.ask('unlock_kye', []);
+  assert.is(reasons().at(-1), 'unknown method');
+});
+
 test('malformed, foreign, oversized and badly dated events are dropped in silence', async () => {
   const now = Math.floor(stage.clock.now() / 1000);
   const good = JSON.parse(makeEvent(stage, { id: 'x', method: 'ping', params: [] }));

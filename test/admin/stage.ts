@@ -24,6 +24,7 @@ import type {
   Pairing,
   PolicyRow,
   PolicyToAdmin,
+  Slice,
   TokenRow,
   UserRow,
 } from '../../src/policy/protocol.ts';
@@ -43,6 +44,9 @@ export class Records {
   asked: [command: string, body: unknown][] = [];
   begun: { admin: string; event: string; method: string; target: string }[] = [];
   ended: { method: string; target: string; outcome: string }[] = [];
+  refused: { sender: string; event: string; genuine: boolean; method: string | null; reason: string }[] = [];
+  /** Parts of lists that were read. */
+  slices: Slice[] = [];
   /** What `begin` answers instead; the database cannot be written. */
   broken: string | null = null;
   handlers: Handlers<AdminToPolicy>;
@@ -71,7 +75,17 @@ export class Records {
         this.asked.push(['forgetClient', introduction]);
         return ok(null);
       },
+      refused: (body) => {
+        this.refused.push(body);
+        return ok(null);
+      },
       listKeys: () => this.keys,
+      pageKeys: (slice) =>
+        this.page(
+          slice,
+          this.keys.filter((key) => key.deletedAt === null),
+        ),
+      findKey: ({ name }) => this.keys.find((key) => key.name === name) ?? null,
       createKey: () => no('not used by the admin actor'),
       setLocked: ({ name, locked }) => {
         if (this.broken !== null) return no(this.broken);
@@ -81,6 +95,8 @@ export class Records {
         return ok(null);
       },
       listPolicies: () => this.policies,
+      pagePolicies: (slice) => this.page(slice, this.policies),
+      findPolicies: ({ name }) => this.policies.filter((policy) => policy.name === name).map(({ id }) => id),
       createPolicy: ({ name, description, expiresAt, rules }) => {
         const policy: PolicyRow = {
           id: this.policies.length + 1,
@@ -95,6 +111,13 @@ export class Records {
         return ok(policy);
       },
       listTokens: ({ keyName }) => this.tokens.filter((token) => token.keyName === keyName),
+      pageTokens: ({ keyName, ...slice }) =>
+        this.page(
+          slice,
+          this.tokens.filter(
+            (token) => token.keyName === keyName && (token.revokedAt === null || token.redeemedAt !== null),
+          ),
+        ),
       createToken: ({ keyName, clientName, policyId, expiresAt }) => {
         const policy = this.policies.find((policy) => policy.id === policyId);
         if (policy === undefined) return no(`no policy with id ${policyId}`);
@@ -130,6 +153,10 @@ export class Records {
         key.deletedAt ??= now();
         return ok(null);
       },
+      purgeKey: ({ name }) => {
+        this.keys = this.keys.filter((key) => key.name !== name);
+        return ok(null);
+      },
       deletePolicy: ({ id }) => {
         if (!this.policies.some((policy) => policy.id === id)) return no(`there is no policy ${id}`);
         this.policies = this.policies.filter((policy) => policy.id !== id);
@@ -148,10 +175,11 @@ export class Records {
         policy.rules = policy.rules.filter((rule) => rule.id !== id);
         return ok(null);
       },
-      listUsers: ({ keyName, offset, limit }) =>
-        this.users
-          .filter((user) => user.keyName === keyName)
-          .slice(offset, limit === null ? undefined : offset + limit),
+      pageUsers: ({ keyName, ...slice }) =>
+        this.page(
+          slice,
+          this.users.filter((user) => user.keyName === keyName),
+        ),
       renameUser: (body) => {
         this.asked.push(['renameUser', body]);
         return ok(null);
@@ -170,6 +198,14 @@ export class Records {
         this.asked.push(['removeCondition', body]);
         return ok(null);
       },
+      writeApproval: (body) => {
+        this.asked.push(['writeApproval', body]);
+        return ok(null);
+      },
+      passOnce: (body) => {
+        this.asked.push(['passOnce', body]);
+        return ok(null);
+      },
       listAudit: (body) => {
         this.asked.push(['listAudit', body]);
         return ok(this.audit);
@@ -177,6 +213,13 @@ export class Records {
       pair: ({ keyName, pairing }) => ok(this.pair(keyName, pairing)),
       status: () => ({ writable: true, lastWrite: null, failure: null, schemaVersion: 3, auditRows: 7 }),
     };
+  }
+
+  page<R extends { id: number }>(slice: Slice, rows: readonly R[]): R[] {
+    const { after, offset, limit } = slice;
+    this.slices.push({ after, offset, limit });
+    const behind = rows.filter((row) => row.id > after).sort((a, b) => a.id - b.id);
+    return behind.slice(offset, offset + limit);
   }
 
   addUser(keyName: string, pubkey = getPublicKey(generateSecretKey())): UserRow {
@@ -244,6 +287,7 @@ export class MainThread {
   published: { id: string; pubkey: string; kind: number; tags: string[][]; content: string; created_at: number }[] = [];
   logs: LogLine[] = [];
   verdicts: boolean[] = [];
+  dropped: string[] = [];
   onPublish: (event: string) => void = () => {};
   unlocked = new Set<string>();
   /** Passphrases that unlockers got, as text. */
@@ -348,6 +392,7 @@ export async function makeStage(): Promise<Stage> {
         maxContent: 262_144,
         allowPrivateRelays: false,
         configured: [],
+        approvalTimeout: 10_000,
         ...change,
       }),
     send(request, options = {}) {
@@ -443,6 +488,7 @@ export function mainHandlers(main: MainThread, records: Records): Handlers<Admin
       main.onPublish(event);
     },
     verdict: ({ ok }) => main.verdicts.push(ok),
+    dropped: ({ reason }) => main.dropped.push(reason),
     createKey: async ({ name, port, pairing }) => {
       await take(name, port);
       const { pubkey } = records.addKey(name);
@@ -464,6 +510,11 @@ export function mainHandlers(main: MainThread, records: Records): Handlers<Admin
       }
       return result;
     },
+    changePassphrase: async ({ name, port }) => {
+      await take(name ?? '*', port);
+      return { ok: true, changed: 1, failed: [] };
+    },
+    purgeKey: () => ({ ok: true, value: null }),
     lockKeys: ({ names, deleted }) => {
       main.locked.push([...names]);
       if (deleted === true) main.deleted.push(...names);

@@ -128,7 +128,12 @@ test('policies and tokens: create, list, revoke', async () => {
   assert.is(policy!.rules.length, 2);
   assert.is(
     (await run('policy', 'list')).out,
-    'ID  NAME  RULES                           EXPIRES\n1   p     sign_event:1=0/5 nip44_encrypt  -\n',
+    [
+      'ID  NAME  RULE  GRANTS            EXPIRES',
+      '1   p     10    sign_event:1=0/5  -',
+      '          11    nip44_encrypt',
+      '',
+    ].join('\n'),
   );
 
   const made = (await json('token', 'create', 'k', '--policy', 'p', '--client', 'phone', '--expires', '30d')) as Record<
@@ -141,6 +146,9 @@ test('policies and tokens: create, list, revoke', async () => {
   assert.is(stage.records.tokens[0]!.clientName, 'phone');
   const plain = await run('token', 'create', 'k', '--policy', 'p');
   assert.match(plain.out, /^token 2, good for one client, without end:\nbunker:\/\/\S+\n$/);
+  const drawn = await run('token', 'create', 'k', '--policy', 'p', '--qr');
+  assert.match(drawn.out, /^token 3, good for one client, without end:\nbunker:\/\/\S+\n[ \u2580\u2584\u2588\n]+$/);
+  assert.equal(await json('token', 'revoke', '3'), { id: 3, revoked: true });
   assert.equal(await json('token', 'revoke', '2'), { id: 2, revoked: true });
   assert.equal(
     ((await json('token', 'list', 'k')) as { id: number }[]).map((token) => token.id),
@@ -175,6 +183,31 @@ test('policies change: by name, or by number where names are shared', async () =
   assert.equal(await json('policy', 'delete', '5'), { id: 5, name: 'p', deleted: true });
   assert.equal(await json('policy', 'delete', 'p'), { id: 1, name: 'p', deleted: true });
   assert.is((await run('policy', 'delete', 'p')).err, 'redoubt: no policy named "p": see "redoubt policy list"\n');
+});
+
+test('lists that no answer has room for are shown whole', async () => {
+  const count = 1100;
+  for (let i = 0; i < count; i++) stage.main.unlocked.add(stage.records.addKey(`key ${i}`).name);
+  const keys = (await json('key', 'list')) as { name: string; active: boolean }[];
+  assert.equal(
+    keys.map(({ name }) => name),
+    stage.records.keys.map(({ name }) => name),
+  );
+  assert.ok(keys.every(({ active }) => active));
+  // Few rows, and long ones: the last alone does not fit with the numbers of its rules, and is shown without.
+  const row = { description: null, createdAt: 0, updatedAt: 0, expiresAt: null };
+  const limits = { maxUsageCount: null, currentUsageCount: 0, maxUsagePerToken: null, expiresAt: null };
+  for (let id = 1; id <= 20; id++) {
+    const rules = Array.from({ length: id === 20 ? 450 : 100 }, (_, i) => {
+      return { id: 100 * id + i, method: 'sign_event', kind: `${i}`, ...limits };
+    });
+    stage.records.policies.push({ id, name: `policy ${id}`, ...row, rules });
+  }
+  const policies = (await json('policy', 'list')) as { rules: { id?: number }[] }[];
+  assert.equal(
+    policies.map(({ rules }) => [rules.length, rules[0]!.id]),
+    [...Array.from({ length: 19 }, (_, i) => [100, 100 * (i + 1)]), [450, undefined]],
+  );
 });
 
 test('clients: list, rename, revoke', async () => {

@@ -182,8 +182,8 @@ test('when the policy thread ends, requests are held and answered, and none is c
 test('a request that comes while there is no policy thread is held, of a key too whose clients are not known', async () => {
   const [paired, other] = [await pairCounted('sound'), await pairCounted('throw')];
   await paired.client.result('ping');
-  // Another program writes to the file: with the next decision all bindings are forgotten.
-  assert.is(change(daemon, 'UPDATE Policy SET description = ? WHERE id = ?', 'changed', other.policy), 1);
+  // Another program adds a client: with the next decision all bindings are forgotten.
+  assert.is(change(daemon, `INSERT INTO KeyUser (keyName, userPubkey) VALUES ('sound', ?)`, 'ff'.repeat(32)), 1);
   await until('that was noticed', async () => (await other.client.result('ping')) === 'pong');
   const printed = daemon.output.length;
   order({ terminate: 'policy' });

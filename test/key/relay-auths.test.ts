@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { RelayAuths } from '../../src/key/relay-auths.ts';
 
-type State = 'active' | 'inactive' | 'locked';
+type State = 'active' | 'inactive' | 'expected' | 'locked';
 
 /** Keys that note who of them signed; time stands still until it is moved. */
 function fleet(states: Record<string, State>) {
@@ -16,7 +16,7 @@ function fleet(states: Record<string, State>) {
         ? undefined
         : {
             state: states[pubkey],
-            unlocked: states[pubkey] !== 'locked',
+            listens: states[pubkey] !== 'locked',
             errand: async () => {
               signed.push(pubkey);
               return { raw: `signed by ${pubkey}` } as never;
@@ -49,6 +49,17 @@ test('keys that a thread holds go first', async () => {
   advance(0);
   assert.is(signed.filter((key) => key.startsWith('active')).length, 20);
   assert.ok(signed.slice(0, 20).every((key) => key.startsWith('active')));
+});
+
+test('a key that a sweep is about to open signs when it is open', async () => {
+  const states: Record<string, State> = { key: 'expected' };
+  const { auths, signed, advance } = fleet(states);
+  const event = auths.sign('key', 'wss://relay.example', 'challenge');
+  advance(1000);
+  assert.equal(signed, []);
+  states.key = 'inactive';
+  advance(1000);
+  assert.is(await event, 'signed by key');
 });
 
 test('locked keys and those that nobody knows do not sign, and are told so at once', async () => {

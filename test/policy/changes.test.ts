@@ -29,7 +29,7 @@ test.before.each(async () => {
 });
 test.after.each(() => rig.end());
 
-const users = async (keyName = 'key') => rig.admin.ask('listUsers', { keyName, offset: 0, limit: null });
+const users = async (keyName = 'key') => rig.admin.ask('pageUsers', { keyName, after: 0, offset: 0, limit: 100 });
 const conditionsOf = async () => (await users())[0]!.conditions;
 
 test('a revoked user is refused at once; its tokens and what it was allowed are dead for good', async () => {
@@ -96,7 +96,7 @@ test('users: listed by key in parts, renamed under one key or under all', async 
   for (const name of ['a', 'b', 'c']) await rig.pair(hex(name), { method: 'sign_event' });
   const token = await rig.token(1, { keyName: 'second' });
   await rig.connect(token.secret, { client: hex('b') }, 'second');
-  const part = await rig.admin.ask('listUsers', { keyName: 'key', offset: 1, limit: 1 });
+  const part = await rig.admin.ask('pageUsers', { keyName: 'key', after: 0, offset: 1, limit: 1 });
   assert.equal(
     part.map(({ pubkey, keyName, description }) => [pubkey, keyName, description]),
     [[hex('b'), 'key', 'c']],

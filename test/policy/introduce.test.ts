@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Introduced, Introduction } from '../../src/policy/protocol.ts';
+import type { Introduced, Introduction } from '../../src/policy/introduced.ts';
 import { fresh, hex, Rig, said } from './rig.ts';
 
 const client = hex('client');
@@ -27,7 +27,7 @@ async function introduce(rig: Rig, policyId: number, over: Partial<Introduced> =
   return outcome.value;
 }
 const tokens = (rig: Rig) => rig.admin.ask('listTokens', { keyName: 'key' });
-const users = (rig: Rig) => rig.admin.ask('listUsers', { keyName: 'key', offset: 0, limit: null });
+const users = (rig: Rig) => rig.admin.ask('pageUsers', { keyName: 'key', after: 0, offset: 0, limit: 100 });
 const kept = (rig: Rig) => rig.main.ask('clientRelays', null);
 
 test('token, binding, relays and audit row are one transaction; its grants are evaluated like any other', async () => {

@@ -93,6 +93,7 @@ export class Rig {
       maxClockSkew: 600,
       auditRetentionDays: 90,
       kindsNotInAll: [22242, 27235, 62],
+      askForStrangers: null,
       reserved: [],
       keysInKeystore: 0,
       allowEmptyDatabase: false,
@@ -130,6 +131,8 @@ export class Rig {
       eventId: fresh(),
       peer: null,
       recheck: false,
+      // Nobody is to be asked, unless a test says otherwise.
+      final: true,
       ...over,
     };
   }
@@ -139,9 +142,8 @@ export class Rig {
   }
 
   connect(secret: string, over: Partial<ConnectRequest> = {}, keyName = 'key'): Promise<Decision> {
-    const { client, requestId, envelope, body, expires } = this.asked(over);
-    const again = over.again === undefined ? {} : { again: over.again };
-    return this.key(keyName).ask('connect', { client, requestId, envelope, body, expires, secret, ...again });
+    const { method: _, kind: __, eventId: ___, peer: ____, recheck: _____, ...asked } = this.asked(over);
+    return this.key(keyName).ask('connect', { ...asked, secret });
   }
 
   logout(over: Partial<ConnectRequest> = {}, keyName = 'key'): Promise<Decision> {

@@ -1,12 +1,12 @@
-// deadline: 150 s
+// deadline: 300 s
 // runs alone
 /**
  * No secret in the main thread (docs/SECURITY.md): heap snapshot, tap on every port, and a scan of the process's memory
  * after lock_key, once keys were created, imported, unlocked and used. Each probe must find a secret that was planted.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createCipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,23 +18,21 @@ import { TestDaemon } from '../support/daemon.ts';
 import { createPolicy, issueToken } from '../support/provision.ts';
 import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { openKeyFile } from './key-file.ts';
-import { findInFile, findInMemory, keyNeedle, type Needle, textNeedle } from './scan.ts';
+import { findIn, findInFile, findInMemory, keyNeedle, type Needle, textNeedle } from './scan.ts';
 
 const SIGNATURES = Number(process.env.REDOUBT_PROBE_SIGNATURES ?? 1000);
 const IN_FLIGHT = 8;
 
 const folder = mkdtempSync(join(tmpdir(), 'redoubt-probe-'));
 const tapFile = join(folder, 'tap');
-const daemon = new TestDaemon({
-  entry: fileURLToPath(new URL('daemon.ts', import.meta.url)),
-  env: {
-    REDOUBT_PROBE_TAP: tapFile,
-    REDOUBT_KEYSTORE_LOG_N: '14',
-    REDOUBT_ALLOW_PRIVATE_RELAYS: 'true',
-    REDOUBT_LIMITS_CLIENT_RATE: '100000',
-    REDOUBT_LIMITS_CLIENT_BURST: '100000',
-  },
-});
+const env: Record<string, string> = {
+  REDOUBT_PROBE_TAP: tapFile,
+  REDOUBT_KEYSTORE_LOG_N: '14',
+  REDOUBT_ALLOW_PRIVATE_RELAYS: 'true',
+  REDOUBT_LIMITS_CLIENT_RATE: '100000',
+  REDOUBT_LIMITS_CLIENT_BURST: '100000',
+};
+const daemon = new TestDaemon({ entry: fileURLToPath(new URL('daemon.ts', import.meta.url)), env });
 
 const imported = generateSecretKey();
 const client = generateSecretKey();
@@ -45,9 +43,13 @@ const passphrases = {
   /** Of no key. */
   wrong: `wrong-${randomUUID()}`,
   mistyped: `mistyped-${randomUUID()}`,
+  /** Of `made`, before it was changed. */
+  first: `first-${randomUUID()}`,
 };
 /** Of a nostrconnect:// URI: the plaintext of the connect response. */
 const uriSecret = `uri-${randomUUID()}`;
+/** What nsecbunkerd would have left in nsecbunker.json: one key under a passphrase, one without. */
+const old = { encrypted: generateSecretKey(), plain: generateSecretKey(), passphrase: `old-${randomUUID()}` };
 const plaintext = `between the two of us ${randomUUID()}`;
 /** Private keys of the keys that are locked before the memory is scanned. */
 const lockedKeys: Needle[] = [];
@@ -61,6 +63,13 @@ async function ask(message: { snapshot?: string; plant?: string }): Promise<void
 
 test.before(async () => {
   await daemon.start();
+  await daemon.stop();
+  const file = join(daemon.data, 'nsecbunker.json');
+  const config = JSON.parse(readFileSync(file, 'utf8'));
+  config.keys = { encrypted: encrypt(old.encrypted, old.passphrase), plain: { key: nip19.nsecEncode(old.plain) } };
+  writeFileSync(file, JSON.stringify(config));
+  rmSync(tapFile);
+  await daemon.start();
 });
 test.after(async () => {
   await daemon.remove();
@@ -71,20 +80,26 @@ test('keys are created, imported, unlocked and used', async () => {
   const { daemon_pubkey, relay } = daemon.quickstart;
   const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
   await admin.result('create_new_key', ['imported', passphrases.imported, nip19.nsecEncode(imported)]);
-  await admin.result('create_new_key', ['made', passphrases.made]);
+  await admin.result('create_new_key', ['made', passphrases.first]);
+  assert.is((await admin.call('change_passphrase', ['made', passphrases.wrong, 'x'])).error, 'wrong passphrase');
+  await admin.result('change_passphrase', ['made', passphrases.first, passphrases.made]);
   await admin.result('lock_key', ['made']);
   assert.is(JSON.parse(await admin.result('unlock_key', ['made', 'a wrong passphrase'])).success, false);
   assert.is(JSON.parse(await admin.result('unlock_key', ['made', passphrases.made])).success, true);
   const machine = { key: 'paired', client_name: 'machine', policy: 'atm-21000' };
   await admin.result('pair', [JSON.stringify({ ...machine, passphrase: passphrases.paired })]);
   await admin.result('pair', [{ ...machine, passphrase: passphrases.wrong, pasphrase: passphrases.mistyped }]);
+  for (const passphrase of [passphrases.wrong, old.passphrase]) {
+    const { success } = JSON.parse(await admin.result('unlock_key', ['encrypted', passphrase]));
+    assert.is(success, passphrase === old.passphrase);
+  }
   for (const name of ['made', 'paired']) await admin.result('lock_key', [name]);
   const swept = async (options: unknown) => JSON.parse(await admin.result('unlock_keys', [options])).success;
   const own = { made: passphrases.made, paired: passphrases.paired };
   assert.is(await swept(JSON.stringify({ passphrases: { made: passphrases.wrong, nobody: passphrases.mistyped } })), 0);
   assert.is(await swept({ passphrases: { paired: passphrases.paired } }), 1);
   assert.is(await swept(JSON.stringify({ passphrases: own })), 2);
-  assert.is(await swept(JSON.stringify({ passphrase: passphrases.wrong })), 4, 'they are all unlocked');
+  assert.is(await swept(JSON.stringify({ passphrase: passphrases.wrong })), 6, 'they are all unlocked');
   const { error = '' } = await admin.call('unlock_keys', [JSON.stringify({ pasphrase: passphrases.mistyped })]);
   assert.match(error, 'either');
   const policy = await createPolicy(admin, 'probe', [
@@ -94,7 +109,7 @@ test('keys are created, imported, unlocked and used', async () => {
     { method: 'nip04_encrypt' },
     { method: 'nip04_decrypt' },
   ]);
-  for (const name of ['imported', 'made']) {
+  for (const name of ['imported', 'made', 'encrypted', 'plain']) {
     const { pubkey, secret } = parseBunkerUrl((await issueToken(admin, name, policy)).bunker_url);
     const rpc = await new RpcClient(client, pubkey).open(relay);
     assert.is(await rpc.result('connect', [pubkey, secret]), 'ack');
@@ -116,10 +131,15 @@ test('keys are created, imported, unlocked and used', async () => {
   admin.close();
 
   lockedKeys.push(keyNeedle('imported key', imported));
+  lockedKeys.push(keyNeedle('encrypted key of the old file', old.encrypted));
+  lockedKeys.push(keyNeedle('plain key of the old file', old.plain));
+  needles.push(textNeedle('passphrase of the old file', old.passphrase));
+  needles.push(keyNeedle('unsealing key of the old file', createHash('sha256').update(old.passphrase).digest()));
   needles.push(keyNeedle('conversation key', nip44.getConversationKey(client, getPublicKey(imported))));
   needles.push(textNeedle('plaintext', plaintext), textNeedle("a URI's secret", uriSecret));
   const demo = readFileSync(join(daemon.data, 'passphrase'), 'utf8').trim();
   needles.push(textNeedle('wrong passphrase', passphrases.wrong), textNeedle('mistyped', passphrases.mistyped));
+  needles.push(textNeedle('changed passphrase', passphrases.first));
   for (const [name, passphrase] of [
     ['paired', passphrases.paired],
     ['made', passphrases.made],
@@ -159,9 +179,36 @@ test('lock_key leaves no copy of the private key in the process', async () => {
   const before = findInMemory(daemon.pid, lockedKeys);
   assert.ok(before.includes('imported key (raw)'), 'the scan sees the key while it is unlocked');
   const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
-  for (const name of ['imported', 'made']) assert.is(await admin.result('lock_key', [name]), '["ok"]');
+  for (const name of ['imported', 'made', 'encrypted', 'plain']) {
+    assert.is(await admin.result('lock_key', [name]), '["ok"]');
+  }
   admin.close();
   assert.equal(findInMemory(daemon.pid, lockedKeys), []);
+});
+
+test('what autounlock works with does not pass the main thread either, from files or from the environment', async () => {
+  const file = join(daemon.data, 'passphrase');
+  const own = join(daemon.data, 'own.json');
+  const unlocked = needles.filter(({ name }) => /of (demo|paired)$/.test(name));
+  assert.is(unlocked.length, 6, 'passphrase, private key and unsealing key of each');
+  writeFileSync(own, JSON.stringify({ paired: passphrases.paired }), { mode: 0o600 });
+  env.REDOUBT_AUTOUNLOCK_PASSPHRASES_FILE = own;
+  for (const [name, value] of [
+    ['NSECBUNKER_AUTOUNLOCK_PASSPHRASE', readFileSync(file, 'utf8').trim()],
+    ['NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE', file],
+  ] as const) {
+    await daemon.stop();
+    const [printed, tapped] = [daemon.output.length, statSync(tapFile).size];
+    env[name] = value;
+    await daemon.start();
+    delete env[name];
+    assert.match(daemon.output.slice(printed), 'unlocked 2/2 keys');
+    const snapshot = join(folder, 'autounlock.heapsnapshot');
+    await ask({ snapshot });
+    assert.equal(findInFile(snapshot, unlocked), []);
+    assert.equal(findIn(readFileSync(tapFile).subarray(tapped), unlocked), []);
+    assert.equal(findIn(Buffer.from(daemon.output.slice(printed)), unlocked), []);
+  }
 });
 
 test('each probe finds a secret that was planted', async () => {
@@ -174,6 +221,14 @@ test('each probe finds a secret that was planted', async () => {
   await ask({ snapshot });
   assert.ok(findInFile(snapshot, planted).includes('planted (hex)'), 'the heap snapshot');
 });
+
+/** AES-256-CBC under SHA-256 of the passphrase, as nsecbunkerd did it. */
+function encrypt(key: Uint8Array, passphrase: string): { iv: string; data: string } {
+  const iv = randomBytes(16);
+  const cipher = createCipheriv('aes-256-cbc', createHash('sha256').update(passphrase).digest(), iv);
+  const data = Buffer.concat([cipher.update(nip19.nsecEncode(key as Uint8Array<ArrayBuffer>)), cipher.final()]);
+  return { iv: iv.toString('hex'), data: data.toString('hex') };
+}
 
 async function sign(rpc: RpcClient, count: number): Promise<void> {
   let left = count;

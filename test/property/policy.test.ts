@@ -124,6 +124,7 @@ const opened = await PolicyEngine.open(
     maxClockSkew: 600,
     auditRetentionDays: 90,
     kindsNotInAll: NOT_IN_ALL,
+    askForStrangers: null,
     reserved: [RESERVED],
     keysInKeystore: 0,
     allowEmptyDatabase: false,

@@ -2,7 +2,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export const VECTORS = join(import.meta.dirname, '..', 'vectors');
+export const FIXTURES = join(import.meta.dirname, '..', 'fixtures');
 
 const made: string[] = [];
 process.on('exit', () => {
@@ -19,6 +19,6 @@ export function folder(): string {
 /** A copy of a file that nsecbunkerd left. */
 export function legacy(name: 'legacy-0.10.5' | 'legacy-2023-06'): string {
   const path = join(folder(), 'nsecbunker.db');
-  copyFileSync(join(VECTORS, `${name}.db`), path);
+  copyFileSync(join(FIXTURES, name, 'nsecbunker.db'), path);
   return path;
 }

@@ -73,7 +73,7 @@ export class TestDaemon {
       this.#ports.http,
     ];
     const child = spawn(process.execPath, [this.#options.entry ?? ENTRY, ...args, ...(this.#options.args ?? [])], {
-      env: { PATH: process.env.PATH ?? '', HOME: this.data, ...this.#options.env },
+      env: { PATH: process.env.PATH ?? '', HOME: this.data, REDOUBT_APPROVAL_TIMEOUT: '300', ...this.#options.env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.#child = child;

@@ -1,11 +1,14 @@
 /** What a daemon counts, as /metrics tells it. */
 import type { TestDaemon } from './daemon.ts';
 
+/** The whole text of /metrics. */
+export async function scrape(daemon: TestDaemon): Promise<string> {
+  return (await fetch(new URL('/metrics', daemon.quickstart.health_url))).text();
+}
+
 /** Events that were not answered, for this reason. */
 export async function dropped(daemon: TestDaemon, reason: string): Promise<number> {
-  const response = await fetch(new URL('/metrics', daemon.quickstart.health_url));
-  const line = (await response.text())
-    .split('\n')
-    .find((line) => line.startsWith(`redoubt_dropped_total{reason="${reason}"}`));
+  const lines = (await scrape(daemon)).split('\n');
+  const line = lines.find((line) => line.startsWith(`redoubt_dropped_total{reason="${reason}"}`));
   return line === undefined ? 0 : Number(line.split(' ').at(-1));
 }

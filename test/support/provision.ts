@@ -1,7 +1,13 @@
 /** What an operator does over the admin RPC before a client can sign. */
 import { generateSecretKey } from 'nostr-tools';
-import type { Quickstart } from './daemon.ts';
-import { parseBunkerUrl, RpcClient } from './rpc.ts';
+import type { Quickstart, TestDaemon } from './daemon.ts';
+import { openAdmin, parseBunkerUrl, RpcClient } from './rpc.ts';
+
+/** The admin that the quickstart has made, on the embedded relay. */
+export function adminOf(daemon: TestDaemon): Promise<RpcClient> {
+  const { daemon_pubkey, relay } = daemon.quickstart;
+  return openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+}
 
 export interface Rule {
   method: string;

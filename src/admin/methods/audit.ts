@@ -1,8 +1,7 @@
 import * as z from 'zod/mini';
 import { auditEntry } from '../../policy/audit-filter.ts';
-import { date, json, name, page, pubkey } from './fields.ts';
+import { date, json, limit, name, offset, page, pubkey } from './fields.ts';
 import { method } from './method.ts';
-import { rowsAnswer } from './rows.ts';
 
 const FEW = 100;
 const MOST = 1000;
@@ -14,12 +13,8 @@ const wanted = json(
       client: z.optional(z.nullable(pubkey)),
       since: z.optional(date),
       // Who sends nothing but a page sends it in this place.
-      offset: z.optional(z.int('must be a whole number').check(z.minimum(0, 'must not be negative'))),
-      limit: z.optional(
-        z
-          .int('must be a whole number')
-          .check(z.minimum(1, 'must be at least 1'), z.maximum(MOST, `must be at most ${MOST}`)),
-      ),
+      offset: z.optional(offset),
+      limit: z.optional(limit.check(z.maximum(MOST, `must be at most ${MOST}`))),
     },
     'must be JSON {"key"?, "client"?, "since"?, "limit"?}',
   ),
@@ -29,16 +24,19 @@ const wanted = json(
 export const getAudit = method({
   params: ['filter', 'page'],
   schema: z.object({ filter: z.optional(wanted), page: z.optional(page) }),
-  run: async ({ filter = {}, page }, desk) => {
+  run: async ({ filter = {}, page = {} }, desk) => {
+    if (page.limit !== undefined && page.limit > MOST) {
+      return { ok: false, error: `Invalid params: page.limit must be at most ${MOST}` };
+    }
     const { key = null, client = null, since = null } = filter;
-    const offset = page?.offset ?? filter.offset ?? 0;
-    const limit = Math.min(page?.limit ?? filter.limit ?? FEW, MOST);
+    const offset = page.offset ?? filter.offset ?? 0;
+    const limit = page.limit ?? filter.limit ?? FEW;
     const found = await desk.policy.ask('listAudit', { key, client, since, offset, limit });
     if (!found.ok) return { ok: false, error: found.refusal };
-    return rowsAnswer(
-      found.value.map((row) => ({ full: auditEntry(row), lean: lean(auditEntry(row)) })),
-      undefined,
-    );
+    const rows = found.value
+      .map(auditEntry)
+      .map((entry) => ({ full: entry, lean: page.details === true ? entry : lean(entry) }));
+    return { ok: true, rows, offset };
   },
 });
 

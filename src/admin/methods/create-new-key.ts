@@ -25,8 +25,8 @@ export const createNewKey = method({
     if (passphrase === undefined || passphrase.length === 0) {
       return { ok: false, error: 'Invalid params: passphrase is empty' };
     }
-    const same = (await desk.policy.ask('listKeys', null)).find((row) => row.name === keyName);
-    if (same !== undefined) {
+    const same = await desk.policy.ask('findKey', { name: keyName });
+    if (same !== null) {
       const why = same.deletedAt === null ? 'exists already' : 'was deleted: its name is free once it is purged';
       return { ok: false, error: `a key named "${keyName}" ${why}` };
     }

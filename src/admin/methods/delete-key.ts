@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { name } from './fields.ts';
+import { notYetUnlocked } from './known-key.ts';
 import { method } from './method.ts';
 
 /**
@@ -13,6 +14,8 @@ export const deleteKey = method({
   touches: ({ keyName }) => [`key:${keyName}`, 'users'],
   target: ({ keyName }) => keyName,
   run: async ({ keyName }, desk) => {
+    const row = (await desk.policy.ask('listKeys', null)).find((key) => key.name === keyName);
+    if (row?.pubkey === '') return { ok: false, error: notYetUnlocked(keyName) };
     const deleted = await desk.policy.ask('deleteKey', { name: keyName });
     if (!deleted.ok) return { ok: false, error: deleted.refusal };
     // An unlock that is in work must not bring it back.

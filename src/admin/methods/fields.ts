@@ -20,15 +20,14 @@ export const text = z.string('must be text').check(z.maxLength(1024, 'is longer 
 export const secret = z.literal('', 'must be text');
 
 export const id = z.pipe(
-  z.transform((value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value)),
+  z.transform(numeric),
   z.int('must be a number').check(z.minimum(1, 'must be a number greater than 0')),
 );
 
 /** A whole number of at least 1, where null and '' stand for no limit. */
 export const count = z.pipe(
   z.transform((value) => {
-    if (value === '' || value === null) return undefined;
-    return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
+    return value === '' || value === null ? undefined : numeric(value);
   }),
   z.optional(z.int('must be a whole number').check(z.minimum(1, 'must be at least 1; leave it out for no limit'))),
 );
@@ -53,7 +52,9 @@ export const hours = z.pipe(
 export const date = z.pipe(
   z.transform((value) => {
     if (value === '' || value === null) return undefined;
-    return typeof value === 'string' ? Date.parse(value) : value;
+    if (typeof value !== 'string') return value;
+    // As many digits as a time in ms has; fewer may be a year.
+    return /^\d{12,15}$/.test(value) ? Number(value) : Date.parse(value);
   }),
   z.optional(
     z
@@ -85,16 +86,31 @@ export function json<S extends z.ZodMiniType>(schema: S) {
   return z.pipe(z.transform(parse), schema);
 }
 
-/** Which part of a list is asked for. */
+/** Where a list starts. */
+export const offset = z.pipe(
+  z.transform(numeric),
+  z.int('must be a whole number').check(z.minimum(0, 'must not be negative')),
+);
+
+/** How many rows of a list. */
+export const limit = z.pipe(
+  z.transform(numeric),
+  z.int('must be a whole number').check(z.minimum(1, 'must be at least 1')),
+);
+
+/** Which part of a list is asked for; `details`: with what is left out unasked. */
 export const page = json(
   z.object(
-    {
-      offset: z._default(z.int('must be a whole number').check(z.minimum(0, 'must not be negative')), 0),
-      limit: z.optional(z.int('must be a whole number').check(z.minimum(1, 'must be at least 1'))),
-    },
+    { offset: z.optional(offset), limit: z.optional(limit), details: z.optional(yes) },
     'must be JSON {"offset", "limit"}',
   ),
 );
+export type Page = z.infer<typeof page>;
+
+/** A number as text is the number. */
+function numeric(value: unknown): unknown {
+  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
+}
 
 function parse(value: unknown, context: { issues: { push(issue: never): unknown } }): unknown {
   if (typeof value !== 'string') return value;

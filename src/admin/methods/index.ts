@@ -1,4 +1,6 @@
 import { getAudit } from './audit.ts';
+import { changePassphrase } from './change-passphrase.ts';
+import { approveRequest, denyRequest, getRequests } from './client-requests.ts';
 import { connectClient } from './connect-client.ts';
 import { createNewKey } from './create-new-key.ts';
 import { deleteKey } from './delete-key.ts';
@@ -8,6 +10,7 @@ import type { Method } from './method.ts';
 import { pair } from './pair.ts';
 import { createNewPolicy, getPolicies } from './policies.ts';
 import { addPolicyRule, deletePolicy, removePolicyRule } from './policy-rules.ts';
+import { purgeKey } from './purge-key.ts';
 import { addSigningCondition, removeSigningCondition } from './signing-conditions.ts';
 import { getStatus, ping } from './status.ts';
 import { createNewToken, getKeyTokens, issueToken, revokeToken } from './tokens.ts';
@@ -36,11 +39,16 @@ export const methods: ReadonlyMap<string, Method> = new Map([
   ['add_signing_condition', addSigningCondition],
   ['remove_signing_condition', removeSigningCondition],
   ['delete_key', deleteKey],
+  ['purge_key', purgeKey],
+  ['change_passphrase', changePassphrase],
   ['pair', pair],
   ['connect_client', connectClient],
   ['unlock_key', unlockKey],
   ['unlock_keys', unlockKeys],
   ['lock_key', lockKey],
   ['lock_keys', lockKeys],
+  ['get_requests', getRequests],
+  ['approve_request', approveRequest],
+  ['deny_request', denyRequest],
   ['get_status', getStatus],
 ]);

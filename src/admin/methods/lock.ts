@@ -40,7 +40,7 @@ export const lockKeys = method({
   run: async (_params, desk) => {
     desk.locks.lockAll();
     const unlocked = await desk.main.ask('unlocked', null);
-    const locked = await desk.main.ask('lockKeys', { names: unlocked.map((key) => key.name) });
+    const locked = await desk.main.ask('lockKeys', { names: unlocked.map((key) => key.name), every: true });
     if (!locked.ok) return { ok: false, error: locked.refusal };
     // Keys that nobody has unlocked yet stay locked too: a restart must not open them.
     const names = await keyNames(desk);

@@ -19,6 +19,8 @@ export interface Call {
   createdAt: number;
   /** `Locks.mark` at its arrival: whatever was locked since is not unlocked by this call. */
   mark: number;
+  /** Bytes that the answer may have. */
+  longest: number;
   secrets: Secrets;
 }
 
@@ -39,6 +41,8 @@ export interface Method {
   changes: boolean;
   /** A lock: acts at once, ahead of the queue and of the audit log. */
   actsFirst: boolean;
+  /** The result that tells a failure in the method's own form, where it has one. */
+  failed?: (error: string) => string;
   /** @throws nothing: bad parameters are `invalid`, which names the parameter and never quotes it */
   prepare(params: readonly unknown[], secrets: AdminRequest['secrets']): Prepared | { invalid: string };
 }
@@ -53,6 +57,7 @@ interface Definition<P> {
   schema: z.ZodMiniType<P>;
   changes?: boolean;
   actsFirst?: boolean;
+  failed?: (error: string) => string;
   touches?: (params: P) => readonly string[];
   target?: (params: P) => string;
   run(params: P, desk: Desk, call: Call): Promise<Answer>;
@@ -68,6 +73,7 @@ export function method<P>(definition: Definition<P>): Method {
     ],
     changes,
     actsFirst,
+    ...(definition.failed === undefined ? {} : { failed: definition.failed }),
     prepare(given, cut) {
       const named: Record<string, unknown> = {};
       // `null` stands for a parameter that is not there.

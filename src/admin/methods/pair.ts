@@ -8,6 +8,7 @@ import { makeKey } from '../make-key.ts';
 import { npubEncode } from '../npub.ts';
 import { seedUrl } from '../seed-url.ts';
 import { hours, json, name, newKeyName, secret, text } from './fields.ts';
+import { notYetUnlocked } from './known-key.ts';
 import { type Call, method } from './method.ts';
 import { iso } from './rows.ts';
 
@@ -56,12 +57,13 @@ export const pair = method({
       createdBy: call.admin,
       revokeOld: options.revoke_old === true,
     };
-    const row = (await desk.policy.ask('listKeys', null)).find((row) => row.name === key);
-    if (row !== undefined && row.deletedAt !== null) {
+    const row = await desk.policy.ask('findKey', { name: key });
+    if (row !== null && row.deletedAt !== null) {
       return { ok: false, error: `a key named "${key}" was deleted: its name is free once it is purged` };
     }
+    if (row?.pubkey === '') return { ok: false, error: notYetUnlocked(key) };
     const paired =
-      row === undefined
+      row === null
         ? await pairNewKey(desk, call, key, pairing, call.secrets['options.passphrase'])
         : await pairKey(desk, key, pairing);
     if (!paired.ok) return { ok: false, error: paired.refusal };
@@ -101,15 +103,12 @@ async function pairNewKey(
     return { ok: false, refusal: `Invalid params: options.passphrase is missing, and no key is named "${key}" yet` };
   }
   // Looked at again in the transaction; a key file that is for nothing is not made.
-  const known = READY_MADE.has(pairing.policy) || (await policyNames(desk)).includes(pairing.policy);
-  if (!known) return { ok: false, refusal: `no policy named "${pairing.policy}": get_policies lists them` };
+  const known = READY_MADE.has(pairing.policy) || (await desk.policy.ask('findPolicies', { name: pairing.policy }));
+  if (known !== true && known.length === 0)
+    return { ok: false, refusal: `no policy named "${pairing.policy}": get_policies lists them` };
 
   const made = await makeKey(desk, mark, key, { passphrase }, pairing);
   if (!made.ok) return made;
   const token = (await desk.policy.ask('listTokens', { keyName: key })).at(-1);
   return token === undefined ? { ok: false, refusal: 'the token was revoked already' } : { ok: true, value: token };
-}
-
-async function policyNames(desk: Desk): Promise<string[]> {
-  return (await desk.policy.ask('listPolicies', null)).map((policy) => policy.name);
 }

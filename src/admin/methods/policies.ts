@@ -1,8 +1,9 @@
 import * as z from 'zod/mini';
-import type { RuleRow } from '../../policy/protocol.ts';
+import type { PolicyRow, RuleRow } from '../../policy/protocol.ts';
+import type { ListRow } from '../answer.ts';
 import { date, json, name, page, text } from './fields.ts';
 import { method } from './method.ts';
-import { iso, rowsAnswer } from './rows.ts';
+import { iso, listAnswer } from './rows.ts';
 import { rule } from './rule.ts';
 
 const newPolicy = json(
@@ -13,7 +14,10 @@ const newPolicy = json(
       expires_at: z.optional(date),
       rules: z
         .array(rule, 'must be a list of rules')
-        .check(z.minLength(1, 'is empty: a policy without rules grants nothing'), z.maxLength(1000, 'is too long')),
+        .check(
+          z.minLength(1, 'is empty: a policy without rules grants nothing'),
+          z.maxLength(500, 'has more than 500 rules'),
+        ),
     },
     'must be JSON {"name", "description"?, "expires_at"?, "rules"}',
   ),
@@ -49,26 +53,22 @@ export const getPolicies = method({
   params: ['page'],
   schema: z.object({ page: z.optional(page) }),
   touches: () => ['policies'],
-  run: async ({ page }, desk) => {
-    const policies = await desk.policy.ask('listPolicies', null);
-    const rows = policies.map((policy) => {
-      const { id, name, description } = policy;
-      const common = {
-        id,
-        name,
-        description,
-        created_at: iso(policy.createdAt),
-        updated_at: iso(policy.updatedAt),
-        expires_at: iso(policy.expiresAt),
-      };
-      return {
-        full: { ...common, rules: policy.rules.map((rule) => ({ ...leanRule(rule), ...addedToRule(rule) })) },
-        lean: { ...common, rules: policy.rules.map(leanRule) },
-      };
-    });
-    return rowsAnswer(rows, page);
-  },
+  run: ({ page = {} }, desk, { longest }) =>
+    listAnswer(page, longest, (slice) => desk.policy.ask('pagePolicies', slice), policyRow),
 });
+
+function policyRow(policy: PolicyRow, details: boolean): ListRow {
+  const common = {
+    id: policy.id,
+    name: policy.name,
+    description: policy.description,
+    created_at: iso(policy.createdAt),
+    updated_at: iso(policy.updatedAt),
+    expires_at: iso(policy.expiresAt),
+  };
+  const full = { ...common, rules: policy.rules.map((rule) => ({ ...leanRule(rule), ...addedToRule(rule) })) };
+  return { full, lean: details ? full : { ...common, rules: policy.rules.map(leanRule) } };
+}
 
 function leanRule({ method, kind, maxUsageCount, currentUsageCount }: RuleRow): object {
   return { method, kind, max_usage_count: maxUsageCount, current_usage_count: currentUsageCount };

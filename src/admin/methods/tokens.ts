@@ -1,13 +1,14 @@
 import * as z from 'zod/mini';
 import type { Outcome, TokenRow } from '../../policy/protocol.ts';
+import type { ListRow } from '../answer.ts';
 import { bunkerUrl } from '../bunker-url.ts';
 import type { Desk } from '../desk.ts';
 import { npubEncode } from '../npub.ts';
 import { date, hours, id, json, name, page, text } from './fields.ts';
-import { keyExists, noSuchKey } from './known-key.ts';
+import { keyExists, noSuchKey, notYetUnlocked } from './known-key.ts';
 import { type Call, method } from './method.ts';
 import { done } from './outcomes.ts';
-import { iso, rowsAnswer } from './rows.ts';
+import { iso, listAnswer } from './rows.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -68,14 +69,14 @@ export const getKeyTokens = method({
   schema: z.object({ keyName: name, page: z.optional(page) }),
   touches: ({ keyName }) => [`key:${keyName}`, 'policies'],
   target: ({ keyName }) => keyName,
-  run: async ({ keyName, page }, desk) => {
-    const tokens = await desk.policy.ask('listTokens', { keyName });
-    if (tokens.length === 0 && !(await keyExists(desk, keyName))) return { ok: false, error: noSuchKey(keyName) };
-    const rows = tokens
-      .filter((token) => token.revokedAt === null || token.redeemedAt !== null)
-      .sort((a, b) => a.id - b.id)
-      .map((token) => tokenRow(token, desk));
-    return rowsAnswer(rows, page);
+  run: async ({ keyName, page = {} }, desk, { longest }) => {
+    if (!(await keyExists(desk, keyName))) return { ok: false, error: noSuchKey(keyName) };
+    return listAnswer(
+      page,
+      longest,
+      (slice) => desk.policy.ask('pageTokens', { keyName, ...slice }),
+      (token, details) => tokenRow(token, desk, details),
+    );
   },
 });
 
@@ -94,7 +95,9 @@ async function newToken(
   call: Call,
   token: { keyName: string; clientName: string; policyId: number; expiresAt: number | null },
 ): Promise<Outcome<TokenRow>> {
-  if (!(await keyExists(desk, token.keyName))) return { ok: false, refusal: noSuchKey(token.keyName) };
+  const row = (await desk.policy.ask('listKeys', null)).find((key) => key.name === token.keyName);
+  if (row === undefined || row.deletedAt !== null) return { ok: false, refusal: noSuchKey(token.keyName) };
+  if (row.pubkey === '') return { ok: false, refusal: notYetUnlocked(token.keyName) };
   return desk.policy.ask('createToken', { ...token, createdBy: call.admin });
 }
 
@@ -109,10 +112,10 @@ async function findPolicy(
   if (policyName === undefined || policyName === null) {
     return { ok: false, refusal: 'Invalid params: policy_id or policy_name is missing' };
   }
-  const found = (await desk.policy.ask('listPolicies', null)).filter((policy) => policy.name === policyName);
-  if (found.length === 1) return { ok: true, value: found[0]!.id };
+  const found = await desk.policy.ask('findPolicies', { name: policyName });
+  if (found.length === 1) return { ok: true, value: found[0]! };
   if (found.length === 0) return { ok: false, refusal: `no policy named "${policyName}": get_policies lists them` };
-  const ids = found.map((policy) => policy.id).join(', ');
+  const ids = found.join(', ');
   return { ok: false, refusal: `${found.length} policies are named "${policyName}": say which by policy_id (${ids})` };
 }
 
@@ -133,7 +136,7 @@ function expiry(
 }
 
 /** A token as admins see it. An unredeemed one comes with the URL that a client connects with. */
-function tokenRow(token: TokenRow, desk: Desk): { full: object; lean: object } {
+function tokenRow(token: TokenRow, desk: Desk, details = false): ListRow {
   const npub = token.keyPubkey === null ? null : npubEncode(token.keyPubkey);
   const lean = {
     id: token.id,
@@ -155,5 +158,6 @@ function tokenRow(token: TokenRow, desk: Desk): { full: object; lean: object } {
     revoked_at: iso(token.revokedAt),
     key_user_id: token.keyUserId,
   };
-  return { full: { ...lean, ...added }, lean };
+  const full = { ...lean, ...added };
+  return { full, lean: details ? full : lean };
 }

@@ -13,12 +13,12 @@ export const unlockKey = method({
   secret: ['passphrase'],
   schema: z.object({ keyName: name, passphrase: secret }),
   changes: true,
+  failed: (error) => JSON.stringify({ success: false, error }),
   touches: ({ keyName }) => [`key:${keyName}`],
   target: ({ keyName }) => keyName,
   run: async ({ keyName }, desk, { admin, createdAt, mark, secrets: { passphrase } }) => {
-    const keys = await desk.policy.ask('listKeys', null);
-    const row = keys.find((key) => key.name === keyName && key.deletedAt === null);
-    if (row === undefined) return failure(`no key named "${keyName}": get_keys lists them`);
+    const row = await desk.policy.ask('findKey', { name: keyName });
+    if (row === null || row.deletedAt !== null) return failure(`no key named "${keyName}": get_keys lists them`);
     const lockedLater = row.lockedAt !== null && createdAt < Math.floor(row.lockedAt / 1000);
     if (lockedLater || desk.locks.since(keyName, mark)) return failure(LOCKED_SINCE);
 
@@ -29,12 +29,11 @@ export const unlockKey = method({
       const wait = desk.wrongPassphrases.wait(...who);
       if (wait > 0) return failure(`too many wrong passphrases: try again in ${Math.ceil(wait / 1000)} s`, true);
       if (passphrase === undefined || passphrase.length === 0) return failure('the passphrase is empty');
-      const port = handOn({ passphrase });
-      const result = await desk.main.ask(
-        'unlockKeys',
-        { names: [keyName], source: { port } },
-        { timeoutMs: UNLOCK_MS, transfer: [port] },
-      );
+      const result = await desk.unlockers.run(0, () => {
+        const port = handOn({ passphrase });
+        const asked = { names: [keyName], source: { port } };
+        return desk.main.ask('unlockKeys', asked, { timeoutMs: UNLOCK_MS, transfer: [port] });
+      });
       if (result.refusal !== undefined) return failure(result.refusal, true);
       const failed = result.failed.find((one) => one.pubkey === row.pubkey) ?? result.failed[0];
       if (failed !== undefined) {
@@ -56,7 +55,6 @@ export const unlockKey = method({
   },
 });
 
-/** The method's own form of a failure; clients look at `success`. */
 function failure(error: string, passing = false): Answer {
-  return { ok: false, error, result: JSON.stringify({ success: false, error }), passing };
+  return { ok: false, error, passing };
 }

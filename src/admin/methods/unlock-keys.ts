@@ -130,7 +130,7 @@ class Sweep {
 
   /** Tries one passphrase on these keys. */
   async #unlock(wanted: readonly string[], passphrase: Secret | undefined): Promise<void> {
-    const { wrongPassphrases, main } = this.#desk;
+    const { wrongPassphrases, main, unlockers } = this.#desk;
     const admin = `admin ${this.#call.admin}`;
     const names = wanted.filter((name) => {
       const wait = wrongPassphrases.wait(`key ${name}`, admin);
@@ -140,8 +140,10 @@ class Sweep {
     if (names.length === 0) return;
     if (passphrase === undefined || passphrase.length === 0) return this.#fail(names, 'the passphrase is empty');
 
-    const port = handOn({ passphrase });
-    const asked = main.ask('unlockKeys', { names, source: { port } }, { timeoutMs: SWEEP_MS, transfer: [port] });
+    const asked = unlockers.run(0, () => {
+      const port = handOn({ passphrase });
+      return main.ask('unlockKeys', { names, source: { port } }, { timeoutMs: SWEEP_MS, transfer: [port] });
+    });
     const result = await asked.catch((error): UnlockResult => {
       if (!(error instanceof ActorError)) throw error;
       return { unlocked: [], failed: [], refusal: `the daemon could not carry it out (${error.message})` };

@@ -1,22 +1,24 @@
 import * as z from 'zod/mini';
 import type { ConditionRow, UserRow } from '../../policy/protocol.ts';
+import type { ListRow } from '../answer.ts';
 import { id, name, page, pubkey } from './fields.ts';
 import { keyExists, noSuchKey } from './known-key.ts';
 import { method } from './method.ts';
 import { done } from './outcomes.ts';
-import { iso, rowsAnswer } from './rows.ts';
+import { iso, listAnswer } from './rows.ts';
 
-/** `get_key_users` [keyName, page?] -> JSON array of the clients that were ever bound to the key, oldest first. */
+/**
+ * `get_key_users` [keyName, page?] -> JSON array of the clients that were ever bound to the key, oldest first; with
+ * details also when their conditions expire.
+ */
 export const getKeyUsers = method({
   params: ['keyName', 'page'],
   schema: z.object({ keyName: name, page: z.optional(page) }),
   touches: ({ keyName }) => [`key:${keyName}`, 'users'],
   target: ({ keyName }) => keyName,
-  run: async ({ keyName, page }, desk) => {
+  run: async ({ keyName, page = {} }, desk, { longest }) => {
     if (!(await keyExists(desk, keyName))) return { ok: false, error: noSuchKey(keyName) };
-    const { offset = 0, limit = null } = page ?? {};
-    const users = await desk.policy.ask('listUsers', { keyName, offset, limit });
-    return rowsAnswer(users.map(userRow), undefined);
+    return listAnswer(page, longest, (slice) => desk.policy.ask('pageUsers', { keyName, ...slice }), userRow);
   },
 });
 
@@ -42,8 +44,8 @@ export const revokeUser = method({
   run: async ({ keyUserId }, desk) => done(await desk.policy.ask('revokeUser', { id: keyUserId })),
 });
 
-function userRow({ conditions, keyName, ...user }: UserRow): { full: object; lean: object } {
-  const common = {
+function userRow({ conditions, keyName, ...user }: UserRow, details: boolean): ListRow {
+  const row = {
     id: user.id,
     // nsecbunkerd's: the key's name; what admins call the client is its description.
     name: keyName,
@@ -52,17 +54,11 @@ function userRow({ conditions, keyName, ...user }: UserRow): { full: object; lea
     createdAt: iso(user.createdAt),
     lastUsedAt: iso(user.lastUsedAt),
     revokedAt: iso(user.revokedAt),
+    signingConditions: conditions.map((condition) => conditionRow(condition, details)),
   };
-  return {
-    full: { ...common, signingConditions: conditions.map((row) => ({ ...leanCondition(row), ...expiry(row) })) },
-    lean: { ...common, signingConditions: conditions.map(leanCondition) },
-  };
+  return { full: row, lean: row };
 }
 
-function leanCondition({ expiresAt: _, ...condition }: ConditionRow): object {
-  return condition;
-}
-
-function expiry({ expiresAt }: ConditionRow): object {
-  return { expiresAt: iso(expiresAt) };
+function conditionRow({ expiresAt, ...condition }: ConditionRow, details: boolean): object {
+  return details ? { ...condition, expiresAt: iso(expiresAt) } : condition;
 }

@@ -4,7 +4,10 @@ import type { Clock } from '../../actor/clock.ts';
 import { Key, type KeyEntity } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
-import type { KeyRow, Outcome } from '../protocol.ts';
+import type { KeyRow, Outcome, Slice } from '../protocol.ts';
+
+/** Before the name of a key in redoubt_meta: since when a key without a row is locked. */
+const LOCKED = 'lockedAt:';
 
 type Row = { [column: string]: number | string | null };
 
@@ -14,9 +17,52 @@ const COUNTED = `
   LEFT JOIN (SELECT keyName, count(*) AS n FROM "Token" GROUP BY keyName) t ON t.keyName = k.keyName
   ORDER BY k.id`;
 
-/** Every key that has a row, deleted ones too, with how many clients and tokens it has. */
-export function listKeys(store: Store): KeyRow[] {
-  return (store.db.prepare(COUNTED).all() as Row[]).map((row) => ({
+/** Behind those that have a row. */
+const FIRST_ID_WITHOUT_ROW = 2 ** 40;
+
+/** Keys that nsecbunkerd left in its file and that have no row; what an admin locked of them is remembered apart. */
+const WITHOUT_ROW = `
+  SELECT ${FIRST_ID_WITHOUT_ROW} + j.key AS id, j.value AS keyName, '' AS pubkey, 0 AS createdAt, NULL AS deletedAt,
+    CAST(m.value AS INTEGER) AS lockedAt
+  FROM json_each(@legacy) j LEFT JOIN redoubt_meta m ON m.name = '${LOCKED}' || j.value
+  WHERE j.value NOT IN (SELECT keyName FROM "Key")`;
+
+const COUNTS = `
+  (SELECT count(*) FROM "KeyUser" WHERE keyName = k.keyName) AS userCount,
+  (SELECT count(*) FROM "Token" WHERE keyName = k.keyName) AS tokenCount`;
+
+/** Counts the clients and tokens of the keys on the page, and of no others. */
+const PAGE = `
+  WITH k AS (
+    SELECT * FROM (
+      SELECT id, keyName, pubkey, createdAt, deletedAt, lockedAt FROM "Key" WHERE deletedAt IS NULL
+      UNION ALL ${WITHOUT_ROW}
+    ) WHERE id > @after ORDER BY id LIMIT @limit OFFSET @offset
+  )
+  SELECT k.*, ${COUNTS} FROM k ORDER BY id`;
+
+/** Every key, deleted ones too, with how many clients and tokens it has. `legacy`: names in nsecbunker.json. */
+export function listKeys({ db }: Store, legacy: readonly string[]): KeyRow[] {
+  const rows = db.prepare(COUNTED).all();
+  const named = { legacy: JSON.stringify(legacy) };
+  if (legacy.length > 0) rows.push(...db.prepare(`SELECT k.*, ${COUNTS} FROM (${WITHOUT_ROW}) k`).all(named));
+  return (rows as Row[]).map(readKey);
+}
+
+export function pageKeys({ db }: Store, slice: Slice, legacy: readonly string[]): KeyRow[] {
+  return (db.prepare(PAGE).all({ ...slice, legacy: JSON.stringify(legacy) }) as Row[]).map(readKey);
+}
+
+export function findKey({ db }: Store, name: string, legacy: readonly string[]): KeyRow | null {
+  const row = db.prepare('SELECT *, 0 AS userCount, 0 AS tokenCount FROM "Key" WHERE keyName = ?').get(name);
+  if (row !== undefined) return readKey(row as Row);
+  if (!legacy.includes(name)) return null;
+  const named = { legacy: JSON.stringify([name]) };
+  return readKey(db.prepare(`SELECT k.*, 0 AS userCount, 0 AS tokenCount FROM (${WITHOUT_ROW}) k`).get(named) as Row);
+}
+
+function readKey(row: Row): KeyRow {
+  return {
     id: row.id as number,
     name: row.keyName as string,
     pubkey: row.pubkey as string,
@@ -25,7 +71,7 @@ export function listKeys(store: Store): KeyRow[] {
     lockedAt: readDateTime(row.lockedAt),
     userCount: row.userCount as number,
     tokenCount: row.tokenCount as number,
-  }));
+  };
 }
 
 /** A name is used once, by a deleted key too; and a pubkey has one name. */
@@ -72,11 +118,19 @@ export async function setLocked(
   store: Store,
   clock: Clock,
   wanted: { name: string; locked: boolean },
+  legacy: readonly string[],
 ): Promise<Outcome<null>> {
   return store.orm.em.fork().transactional(async (em): Promise<Outcome<null>> => {
     const key = await em.findOne(Key, { keyName: wanted.name });
-    if (key === null) return { ok: false, refusal: `there is no key ${wanted.name}` };
     const now = clock.now();
+    const meta = `${LOCKED}${wanted.name}`;
+    store.db.prepare('DELETE FROM redoubt_meta WHERE name = ?').run(meta);
+    if (key === null) {
+      if (!legacy.includes(wanted.name)) return { ok: false, refusal: `there is no key ${wanted.name}` };
+      const row = 'INSERT INTO redoubt_meta (name, value) VALUES (?, ?)';
+      if (wanted.locked) store.db.prepare(row).run(meta, String(now));
+      return { ok: true, value: null };
+    }
     key.lockedAt = wanted.locked ? now : null;
     key.updatedAt = now;
     return { ok: true, value: null };

@@ -2,6 +2,8 @@ import type { NewRule } from '../protocol.ts';
 import { RULE_METHODS } from '../rule-methods.ts';
 
 const LAST_KIND = 65_535;
+/** A policy that has more would not fit into an answer to an admin. */
+export const MOST_RULES = 500;
 
 export type CheckedRule = { ok: true; rule: NewRule } | { ok: false; refusal: string };
 

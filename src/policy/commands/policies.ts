@@ -2,8 +2,8 @@ import type { Clock } from '../../actor/clock.ts';
 import { Policy, type PolicyEntity, PolicyRule } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
-import type { NewRule, Outcome, PolicyRow } from '../protocol.ts';
-import { checkRule } from './new-rule.ts';
+import type { NewRule, Outcome, PolicyRow, Slice } from '../protocol.ts';
+import { checkRule, MOST_RULES } from './new-rule.ts';
 import { ruleRow } from './rules.ts';
 
 export async function listPolicies(store: Store): Promise<PolicyRow[]> {
@@ -11,6 +11,24 @@ export async function listPolicies(store: Store): Promise<PolicyRow[]> {
     .fork()
     .find(Policy, { deletedAt: null }, { populate: ['rules'], orderBy: { id: 'asc' } });
   return found.map(policyRow);
+}
+
+export async function pagePolicies(store: Store, { after, offset, limit }: Slice): Promise<PolicyRow[]> {
+  const found = await store.orm.em
+    .fork()
+    .find(
+      Policy,
+      { deletedAt: null, id: { $gt: after } },
+      { populate: ['rules'], orderBy: { id: 'asc' }, offset, limit },
+    );
+  return found.map(policyRow);
+}
+
+export function findPolicies({ db }: Store, name: string): number[] {
+  return db
+    .prepare('SELECT id FROM "Policy" WHERE name = ? AND deletedAt IS NULL ORDER BY id')
+    .pluck()
+    .all(name) as number[];
 }
 
 /** All of it or nothing. */
@@ -24,6 +42,7 @@ export async function createPolicy(
   if (wanted.expiresAt !== null && !(wanted.expiresAt > now)) {
     return { ok: false, refusal: `policy ${wanted.name} would be expired already: give a later date` };
   }
+  if (wanted.rules.length > MOST_RULES) return { ok: false, refusal: `a policy has at most ${MOST_RULES} rules` };
   const rules: NewRule[] = [];
   for (const [i, rule] of wanted.rules.entries()) {
     const checked = checkRule(rule, now);

@@ -2,7 +2,7 @@ import { Policy, PolicyRule, type PolicyRuleEntity, TokenRuleUsage } from '../..
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
 import type { NewRule, Outcome, RuleRow } from '../protocol.ts';
-import { checkRule } from './new-rule.ts';
+import { checkRule, MOST_RULES } from './new-rule.ts';
 
 /** Adds a rule to a policy; one that is there already, word for word, is not added twice. */
 export async function addRule(
@@ -25,6 +25,9 @@ export async function addRule(
       .map(ruleRow)
       .find((row) => isSame(row, rule));
     if (same !== undefined) return { ok: true, value: same };
+    if (policy.rules.length >= MOST_RULES) {
+      return { ok: false, refusal: `policy ${policyId} has ${MOST_RULES} rules, which is the most that one may have` };
+    }
     const made = em.create(PolicyRule, { ...rule, currentUsageCount: 0, policy });
     policy.updatedAt = now;
     await em.flush();

@@ -3,7 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Clock } from '../../actor/clock.ts';
 import { Key, Policy, type PolicyEntity, Token, type TokenEntity } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
-import type { Outcome, TokenRow } from '../protocol.ts';
+import type { Outcome, Slice, TokenRow } from '../protocol.ts';
 
 /** Bytes of a secret, from the system's generator. */
 const SECRET_BYTES = 32;
@@ -20,6 +20,21 @@ export async function listTokens(store: Store, keyName: string): Promise<TokenRo
   const em = store.orm.em.fork();
   const key = await em.findOne(Key, { keyName });
   const found = await em.find(Token, { keyName }, { populate: ['policy', 'keyUser'], orderBy: { id: 'asc' } });
+  return found.map((token) => tokenRow(token, key?.pubkey ?? null));
+}
+
+/** Those that an admin can do something about: what was revoked before anybody redeemed it is left out. */
+export async function pageTokens(
+  store: Store,
+  { keyName, after, offset, limit }: { keyName: string } & Slice,
+): Promise<TokenRow[]> {
+  const em = store.orm.em.fork();
+  const key = await em.findOne(Key, { keyName });
+  const found = await em.find(
+    Token,
+    { keyName, id: { $gt: after }, $or: [{ deletedAt: null }, { redeemedAt: { $ne: null } }] },
+    { populate: ['policy', 'keyUser'], orderBy: { id: 'asc' }, offset, limit },
+  );
   return found.map((token) => tokenRow(token, key?.pubkey ?? null));
 }
 

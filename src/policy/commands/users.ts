@@ -2,15 +2,15 @@ import { readDateTime } from '../../../prisma-compat/date-time.ts';
 import { KeyUser } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
-import type { ConditionRow, Outcome, UserRow } from '../protocol.ts';
+import type { ConditionRow, Outcome, Slice, UserRow } from '../protocol.ts';
 
 type Row = { [column: string]: number | string | null };
 
 /** Clients of a key in the order of their ids, revoked ones too, with the overrides that admins set for them. */
-export function listUsers({ db }: Store, wanted: { keyName: string; offset: number; limit: number | null }): UserRow[] {
+export function pageUsers({ db }: Store, wanted: { keyName: string } & Slice): UserRow[] {
   const users = db
-    .prepare('SELECT * FROM "KeyUser" WHERE keyName = ? ORDER BY id LIMIT ? OFFSET ?')
-    .all(wanted.keyName, wanted.limit ?? -1, wanted.offset) as Row[];
+    .prepare('SELECT * FROM "KeyUser" WHERE keyName = @keyName AND id > @after ORDER BY id LIMIT @limit OFFSET @offset')
+    .all(wanted) as Row[];
   const conditions = db.prepare('SELECT * FROM "SigningCondition" WHERE keyUserId = ? ORDER BY id');
   return users.map((row) => ({
     id: row.id as number,

@@ -1,11 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { Migration } from '@mikro-orm/migrations';
+import { bringForward } from '../../../prisma-compat/bring-forward.ts';
 import { PRISMA_MIGRATIONS } from '../../../prisma-compat/migrations.ts';
 
 const KEY_USER_FK = 'FOREIGN KEY ("keyUserId") REFERENCES "KeyUser" ("id") ON DELETE SET NULL ON UPDATE CASCADE';
 const POLICY_FK = 'FOREIGN KEY ("policyId") REFERENCES "Policy" ("id") ON DELETE SET NULL ON UPDATE CASCADE';
 const DATES = `"createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "updatedAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP`;
+
+const REQUEST = `CREATE TABLE IF NOT EXISTS "Request" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "keyName" TEXT,
+    "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "requestId" TEXT NOT NULL,
+    "remotePubkey" TEXT NOT NULL,
+    "method" TEXT NOT NULL,
+    "params" TEXT,
+    "allowed" BOOLEAN
+)`;
 
 const TABLES = [
   `CREATE TABLE IF NOT EXISTS "KeyUser" (
@@ -68,16 +80,7 @@ const TABLES = [
     "keyUserId" INTEGER,
     CONSTRAINT "Log_keyUserId_fkey" ${KEY_USER_FK}
 )`,
-  `CREATE TABLE IF NOT EXISTS "Request" (
-    "id" TEXT NOT NULL PRIMARY KEY,
-    "keyName" TEXT,
-    "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "requestId" TEXT NOT NULL,
-    "remotePubkey" TEXT NOT NULL,
-    "method" TEXT NOT NULL,
-    "params" TEXT,
-    "allowed" BOOLEAN
-)`,
+  REQUEST,
   `CREATE TABLE IF NOT EXISTS "Key" (
     "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "keyName" TEXT NOT NULL,
@@ -112,10 +115,11 @@ const PRISMA_BOOKKEEPING = `CREATE TABLE "_prisma_migrations" (
     "applied_steps_count" INTEGER UNSIGNED NOT NULL DEFAULT 0
 )`;
 
-/** nsecbunkerd's tables as its own migrations leave them; nothing is changed where they are there already. */
+/** nsecbunkerd's tables as the last of its own migrations leaves them, whichever of these the file had. */
 export class Tables extends Migration {
   override async up(): Promise<void> {
     const [adopted] = await this.execute(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'KeyUser'`);
+    if (adopted !== undefined) await bringForward((sql, params) => this.execute(sql, params), REQUEST);
     for (const sql of TABLES) await this.execute(sql);
     if (adopted === undefined) await this.#prismaBookkeeping();
     await this.execute('CREATE TABLE "redoubt_meta" ("name" TEXT NOT NULL PRIMARY KEY, "value" TEXT NOT NULL)');

@@ -1,0 +1,15 @@
+import { Command } from 'commander';
+
+/** A command on an installation's files. */
+export function installationCommand(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
+    .option('--config <file>', 'the installation by its nsecbunker.json');
+}
+
+export interface InstallationOptions {
+  data?: string;
+  config?: string;
+  json?: boolean;
+}

@@ -1,0 +1,113 @@
+import { existsSync } from 'node:fs';
+import { Link } from '../actor/link.ts';
+import { wipe } from '../actor/protocol.ts';
+import { startThread } from '../actor/thread.ts';
+import type { Installation } from '../config/installation.ts';
+import { KeystoreFiles } from '../keystore/files.ts';
+import { takeLock } from '../lock.ts';
+import type { MainToPolicy, PolicyOpenOptions, PolicyToMain } from '../policy/protocol.ts';
+import { copyPath } from '../store/copy-aside.ts';
+import { type Inspected, inspectDatabase } from '../store/inspect.ts';
+import { MIGRATION_NAMES } from '../store/migration-names.ts';
+import { refuseEmpty } from '../store/refuse-empty.ts';
+import { workerFile } from '../worker-files.ts';
+import type { MigrateOptions } from './migrate.ts';
+import { say, show } from './output.ts';
+import { readInstallation } from './read-installation.ts';
+import { EXIT, Refusal } from './refusal.ts';
+
+/** The file is copied first, however large it is. */
+const MIGRATE_MS = 3_600_000;
+
+interface Plan {
+  database: string;
+  /** Who made the file; null when there is none. */
+  origin: 'nsecbunkerd' | 'redoubt' | null;
+  /** Of nsecbunkerd's 22 migrations those that the file has; null where that does not matter. */
+  nsecbunkerd_migrations: number | null;
+  pending: string[];
+  /** Where the file is copied to first; null when it is not. */
+  copy: string | null;
+}
+
+/** Says what is to be migrated, and does it unless it is only asked. @throws Refusal */
+export async function migrate(installation: Installation, options: MigrateOptions): Promise<void> {
+  const { config, file, adminKey } = readInstallation(installation);
+  wipe(adminKey);
+  const guard = {
+    keysInKeystore: new KeystoreFiles(config.keystore.dir).pubkeys().length + file.keyNames.length,
+    allowEmptyDatabase: options.allowEmptyDb === true,
+  };
+  const found = inspectDatabase(config.database);
+  if (!found.ok) throw new Refusal(found.refusal);
+  const refusal = refuseEmpty(found, config.database, guard);
+  if (refusal !== null) throw new Refusal(refusal);
+  const plan = planOf(found, config.database);
+  const onlyAsked = options.check === true || options.dryRun === true;
+  if (plan.pending.length === 0 || onlyAsked) {
+    show({ data: { ...plan, migrated: false }, text: planText(plan) }, options.json);
+    if (options.check === true && plan.pending.length > 0) process.exitCode = EXIT.failed;
+    return;
+  }
+  if (options.json !== true) say(planText(plan));
+  await run(installation, {
+    databasePath: config.database,
+    maxClockSkew: config.maxClockSkew,
+    auditRetentionDays: config.auditRetentionDays,
+    kindsNotInAll: config.kindsNotInAll,
+    askForStrangers: config.askForStrangers,
+    reserved: [],
+    ...guard,
+  });
+  // The very same file may have been copied by a start that did not come to its end.
+  if (plan.copy !== null) plan.copy = copyPath(config.database, lastCopy(config.database));
+  const text = `${config.database} is up to date${plan.copy === null ? '' : `; as it was before, it lies in ${plan.copy}`}`;
+  show({ data: { ...plan, migrated: true }, text }, options.json);
+}
+
+function planOf(found: Inspected & { ok: true }, database: string): Plan {
+  const adopted = found.state === 'adoptable';
+  const pending = MIGRATION_NAMES.slice(found.state === 'ours' ? found.applied.length : 0);
+  const origin = adopted ? 'nsecbunkerd' : found.state === 'ours' ? 'redoubt' : null;
+  const copy = adopted ? copyPath(database, lastCopy(database) + 1) : null;
+  return { database, origin, nsecbunkerd_migrations: adopted ? found.migrations : null, pending, copy };
+}
+
+function lastCopy(database: string): number {
+  let number = 0;
+  while (existsSync(copyPath(database, number + 1))) number++;
+  return number;
+}
+
+function planText({ database, origin, nsecbunkerd_migrations: done, pending, copy }: Plan): string {
+  if (pending.length === 0) return `${database} is up to date: there is nothing to migrate`;
+  const whose =
+    origin === 'nsecbunkerd'
+      ? ` (nsecbunkerd made it, with ${done} of its 22 migrations; it is copied to ${copy} first)`
+      : origin === null
+        ? ' (it is to be made)'
+        : '';
+  return `${database}${whose}: to be run are ${pending.join(', ')}`;
+}
+
+/** As at a start: in the thread of the policy actor, which then closes the file again. @throws Refusal */
+async function run(installation: Installation, options: PolicyOpenOptions): Promise<void> {
+  const lock = takeLock(installation.data);
+  if (!lock.ok) throw new Refusal(lock.refusal);
+  const worker = startThread(workerFile('policy'), { name: 'policy' });
+  worker.on('error', () => {});
+  try {
+    const link = new Link<MainToPolicy, PolicyToMain>(worker, {
+      bound() {},
+      forgetClients() {},
+      clientRelaysChanged() {},
+      log() {},
+    });
+    const opened = await link.ask('open', options, { timeoutMs: MIGRATE_MS });
+    if (!opened.ok) throw new Refusal(opened.refusal);
+    await link.ask('close', null);
+  } finally {
+    await worker.terminate();
+    lock.release();
+  }
+}

@@ -1,0 +1,199 @@
+import type Database from 'better-sqlite3';
+import { readDateTime } from '../../prisma-compat/date-time.ts';
+import { columnsOf, selectFrom } from './columns.ts';
+
+/** What was changed in a restored database, so that nothing that was ended since the archive comes back to life. */
+export interface CarriedOver {
+  /** Tokens that nobody had redeemed: their secrets are as old as the archive. */
+  voidedTokens: number;
+  /** Ended after the archive was made, and ended in the restored database too. */
+  clients: number;
+  tokens: number;
+  policies: number;
+  rules: number;
+  conditions: number;
+  deniedClients: number;
+  keys: number;
+  locks: number;
+  /** Pairings that are younger than the archive, as `key client`: they are not in it. */
+  lostPairings: string[];
+}
+
+type Row = { [column: string]: number | string | null };
+
+/** Voids every token that nobody has redeemed. */
+export function voidTokens(db: Database.Database, now: number): number {
+  return db
+    .prepare('UPDATE "Token" SET deletedAt = @now, updatedAt = @now WHERE redeemedAt IS NULL AND deletedAt IS NULL')
+    .run({ now }).changes;
+}
+
+/**
+ * Repeats in `restored` what was revoked in `present` after `createdAt` (ms): clients, tokens, policies, rules,
+ * permissions and keys; and what was denied or locked. Both are databases of one installation at two moments.
+ */
+export function carryOver(
+  restored: Database.Database,
+  present: Database.Database,
+  createdAt: number,
+  now: number,
+): Omit<CarriedOver, 'voidedTokens'> {
+  // A date that cannot be read counts as one that has passed, and its row as ended.
+  const isNewer = (value: unknown) => {
+    const at = readDateTime(value);
+    return at !== null && (at === 0 || at >= createdAt);
+  };
+  return restored.transaction(() => ({
+    clients: revokeClients(restored, present, isNewer, now),
+    tokens: endRows(restored, present, 'Token', ['token'], 'deletedAt', isNewer),
+    policies: endRows(restored, present, 'Policy', ['id', 'name'], 'deletedAt', isNewer),
+    rules: removeRules(restored, present),
+    conditions: removeConditions(restored, present),
+    deniedClients: addDenials(restored, present, now),
+    keys: endRows(restored, present, 'Key', ['pubkey'], 'deletedAt', isNewer),
+    locks: endRows(restored, present, 'Key', ['pubkey'], 'lockedAt', isNewer),
+    lostPairings: lostPairings(restored, present),
+  }))();
+}
+
+type IsNewer = (value: unknown) => boolean;
+
+function rowsOf(db: Database.Database, table: string, columns: string[]): IterableIterator<Row> {
+  return db.prepare(selectFrom(db, table, columns)).iterate() as IterableIterator<Row>;
+}
+
+/** As the daemon revokes a client: what it was granted before stays dead when it is paired again. */
+function revokeClients(restored: Database.Database, present: Database.Database, isNewer: IsNewer, now: number): number {
+  if (!columnsOf(restored, 'KeyUser').has('revokedAt')) return 0;
+  const revoke = restored
+    .prepare(
+      `UPDATE "KeyUser" SET revokedAt = @revokedAt, updatedAt = @now
+        WHERE keyName = @keyName AND userPubkey = @userPubkey AND revokedAt IS NULL RETURNING id`,
+    )
+    .pluck();
+  const endTokens = restored.prepare('UPDATE "Token" SET deletedAt = ? WHERE keyUserId = ? AND deletedAt IS NULL');
+  const removeAllowed = restored.prepare('DELETE FROM "SigningCondition" WHERE keyUserId = ? AND allowed = 1');
+  let count = 0;
+  for (const row of rowsOf(present, 'KeyUser', ['keyName', 'userPubkey', 'revokedAt'])) {
+    if (!isNewer(row.revokedAt)) continue;
+    const { keyName, userPubkey, revokedAt } = row;
+    const id = revoke.get({ keyName, userPubkey, revokedAt, now });
+    if (id === undefined) continue;
+    endTokens.run(now, id);
+    removeAllowed.run(id);
+    count++;
+  }
+  return count;
+}
+
+/** Sets a date that was set after the archive was made. @param by columns that tell a row in both files */
+function endRows(
+  restored: Database.Database,
+  present: Database.Database,
+  table: string,
+  by: string[],
+  date: string,
+  isNewer: IsNewer,
+): number {
+  if (!columnsOf(restored, table).has(date)) return 0;
+  const same = by.map((column) => `"${column}" = @${column}`).join(' AND ');
+  const end = restored.prepare(`UPDATE "${table}" SET "${date}" = @at WHERE ${same} AND "${date}" IS NULL`);
+  let count = 0;
+  for (const { [date]: at, ...names } of rowsOf(present, table, [...by, date])) {
+    if (isNewer(at)) count += end.run({ ...names, at }).changes;
+  }
+  return count;
+}
+
+/** Rules that a policy has lost since. An id is never given twice, so that one the present file once had is told. */
+function removeRules(restored: Database.Database, present: Database.Database): number {
+  const policies = sameRows(restored, present, 'Policy', ['id', 'name', 'createdAt']);
+  return removeGone(restored, present, 'PolicyRule', 'policyId', policies);
+}
+
+/** Permissions that were taken back, or stripped, since. */
+function removeConditions(restored: Database.Database, present: Database.Database): number {
+  const clients = sameRows(restored, present, 'KeyUser', ['id', 'keyName', 'userPubkey', 'createdAt']);
+  return removeGone(restored, present, 'SigningCondition', 'keyUserId', clients);
+}
+
+function removeGone(
+  restored: Database.Database,
+  present: Database.Database,
+  table: string,
+  parent: string,
+  parents: ReadonlySet<number>,
+): number {
+  const given = lastGiven(present, table);
+  const there = new Set<unknown>(
+    present
+      .prepare(selectFrom(present, table, ['id']))
+      .pluck()
+      .all(),
+  );
+  const gone = [...rowsOf(restored, table, ['id', parent])].filter(
+    (row) => parents.has(row[parent] as number) && (row.id as number) <= given && !there.has(row.id),
+  );
+  // What was denied by hand is not given back by an older archive, and not taken away by it either.
+  const keepDenials = table === 'SigningCondition' ? ' AND allowed = 1' : '';
+  const remove = restored.prepare(`DELETE FROM "${table}" WHERE id = ?${keepDenials}`);
+  return gone.reduce((count, { id }) => count + remove.run(id).changes, 0);
+}
+
+/** Ids of rows that are the same in both files, by these columns. */
+function sameRows(
+  restored: Database.Database,
+  present: Database.Database,
+  table: string,
+  columns: string[],
+): Set<number> {
+  const name = (row: Row) => JSON.stringify(columns.map((column) => row[column]));
+  const there = new Set([...rowsOf(present, table, columns)].map(name));
+  const ids = new Set<number>();
+  for (const row of rowsOf(restored, table, columns)) if (there.has(name(row))) ids.add(row.id as number);
+  return ids;
+}
+
+/** Denials that were set after the archive was made. */
+function addDenials(restored: Database.Database, present: Database.Database, now: number): number {
+  const given = lastGiven(restored, 'SigningCondition');
+  const hasExpiry = columnsOf(restored, 'SigningCondition').has('expiresAt');
+  const client = present.prepare('SELECT keyName, userPubkey FROM "KeyUser" WHERE id = ?');
+  const here = restored.prepare('SELECT id FROM "KeyUser" WHERE keyName = ? AND userPubkey = ?').pluck();
+  const add = restored.prepare(
+    `INSERT INTO "SigningCondition" (method, kind, allowed, keyUserId${hasExpiry ? ', expiresAt' : ''})
+      VALUES (@method, @kind, 0, @keyUserId${hasExpiry ? ', @expiresAt' : ''})`,
+  );
+  const clients = new Set<number>();
+  for (const row of rowsOf(present, 'SigningCondition', [
+    'id',
+    'method',
+    'kind',
+    'allowed',
+    'keyUserId',
+    'expiresAt',
+  ])) {
+    const { id, method, kind, allowed, expiresAt } = row;
+    const end = readDateTime(expiresAt);
+    if ((id as number) <= given || allowed !== 0 || (end !== null && end <= now)) continue;
+    const whose = client.get(row.keyUserId) as { keyName: string; userPubkey: string } | undefined;
+    const keyUserId = whose === undefined ? undefined : here.get(whose.keyName, whose.userPubkey);
+    if (keyUserId === undefined) continue;
+    add.run({ method, kind, keyUserId, ...(hasExpiry ? { expiresAt } : {}) });
+    clients.add(keyUserId as number);
+  }
+  return clients.size;
+}
+
+function lostPairings(restored: Database.Database, present: Database.Database): string[] {
+  const sql = `SELECT DISTINCT u.keyName || ' ' || u.userPubkey FROM "Token" t JOIN "KeyUser" u ON u.id = t.keyUserId
+    WHERE t.redeemedAt IS NOT NULL`;
+  const have = new Set(restored.prepare(sql).pluck().all());
+  return (present.prepare(sql).pluck().all() as string[]).filter((pairing) => !have.has(pairing));
+}
+
+/** The highest id that a table has ever given. */
+function lastGiven(db: Database.Database, table: string): number {
+  const given = db.prepare('SELECT seq FROM sqlite_sequence WHERE name = ?').pluck().get(table);
+  return (given as number | undefined) ?? 0;
+}

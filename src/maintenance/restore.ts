@@ -1,0 +1,225 @@
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import Database from 'better-sqlite3';
+import type { Random } from '../curve/random.ts';
+import { syncFolder } from '../keystore/durable.ts';
+import type { Outcome } from '../policy/protocol.ts';
+import { verifyChain } from '../policy/verify.ts';
+import { inspectDatabase } from '../store/inspect.ts';
+import type { ChunkReader } from './archive/chunks.ts';
+import { readEntry, readManifest } from './archive/contents.ts';
+import { readKeystore } from './archive/keystore-copy.ts';
+import { baseOf, DATABASE, type Manifest } from './archive/manifest.ts';
+import { Unfit } from './archive/unfit.ts';
+import { type CarriedOver, carryOver, voidTokens } from './carry-over.ts';
+import { databaseRefusal, openDatabase } from './open.ts';
+import { giveTo, type Kept, type Placing, putInPlace } from './put-in-place.ts';
+
+/** Where an installation's parts are to be. */
+export interface Target {
+  configPath: string;
+  data: string;
+  database: string;
+  keystore: string;
+}
+
+export interface RestoreOptions {
+  reader: ChunkReader;
+  data: string;
+  /** Where the configuration in the archive, staged at this path, wants database and keystore. */
+  locate(configPath: string): Promise<Outcome<Target>>;
+  force: boolean;
+  dryRun: boolean;
+  now: number;
+  random: Random;
+  onFound(manifest: Manifest): void;
+  onProgress(done: number, of: number): void;
+}
+
+export interface Restored extends CarriedOver {
+  manifest: Manifest;
+  target: Target;
+  replaced: Kept[];
+  /** What a dry run would have replaced. */
+  wouldReplace: string[];
+  warnings: string[];
+}
+
+/**
+ * Verifies an archive as a whole, then puts it in place of what is there. Nothing is written but beside the targets
+ * until all of it was verified; the caller holds the lock of the data folder.
+ */
+export async function restore(options: RestoreOptions): Promise<Outcome<Restored>> {
+  const { reader, data, dryRun } = options;
+  const suffix = Buffer.from(options.random(8)).toString('hex');
+  // A dry run leaves nothing in the installation, not even for a moment.
+  const work = dryRun ? mkdtempSync(join(tmpdir(), 'redoubt-restore-')) : join(data, `.restore-${suffix}`);
+  const staging = [work];
+  try {
+    const manifest = readManifest(reader);
+    options.onFound(manifest);
+    if (!dryRun) mkdirSync(work, { mode: 0o700 });
+    const configuration = join(work, 'nsecbunker.json');
+    readEntry(reader, manifest.entries[0]!, configuration);
+    const located = await options.locate(configuration);
+    if (!located.ok) return located;
+    const target = located.value;
+    const present = whatIsThere(target);
+    const obstacle = linkAmong(target) ?? (options.force || dryRun ? null : inTheWay(present, target));
+    if (obstacle !== null) return refuse(obstacle);
+
+    const beside = (path: string) => (dryRun ? work : dirname(path));
+    const database = join(beside(target.database), `.${basename(target.database)}.restore-${suffix}`);
+    const keystore = join(beside(target.keystore), `.${basename(target.keystore)}.restore-${suffix}`);
+    staging.push(keystore, ...['', '-wal', '-shm', '-journal'].map((end) => database + end));
+    mkdirSync(dirname(database), { recursive: true, mode: 0o700 });
+    mkdirSync(keystore, { recursive: true, mode: 0o700 });
+    const placings: Placing[] = [
+      { staged: database, target: target.database },
+      { staged: keystore, target: target.keystore },
+    ];
+    for (const entry of manifest.entries.slice(1)) {
+      const base = baseOf(entry.path);
+      const isKeystore = entry.path.startsWith('keystore/');
+      const to = isKeystore ? join(keystore, base) : entry.path === DATABASE ? database : join(work, base);
+      readEntry(reader, entry, to);
+      if (!isKeystore && entry.path !== DATABASE) placings.push({ staged: to, target: join(data, base) });
+      options.onProgress(reader.position, reader.size);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    reader.expectEnd();
+    placings.push({ staged: configuration, target: target.configPath });
+
+    const warnings = keystoreWarnings(keystore);
+    const changed = changeDatabase(database, target.database, manifest, options.now, warnings);
+    if (!changed.ok) return changed;
+    const result = { manifest, target, ...changed.value, replaced: [], wouldReplace: present, warnings };
+    if (dryRun) return { ok: true, value: result };
+
+    syncFolder(keystore);
+    giveTo(
+      data,
+      placings.map(({ staged }) => staged),
+    );
+    const closed = closePresent(target.database);
+    if (!closed.ok) return closed;
+    const besides = [`${target.database}-wal`, `${target.database}-shm`, `${target.database}-journal`];
+    const replaced = putInPlace(placings, [...besides, join(data, 'audit-heads.jsonl')], options.now);
+    return { ok: true, value: { ...result, replaced, wouldReplace: [] } };
+  } catch (error) {
+    if (error instanceof Unfit) return refuse(`the archive ${error.message}`);
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    return refuse(`the restore failed (${code}${path === undefined ? '' : `, ${path}`}): nothing was replaced`);
+  } finally {
+    for (const path of staging) rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** Files and folders that a restore would replace. */
+function whatIsThere({ configPath, database, keystore }: Target): string[] {
+  const there = [configPath, database].filter((path) => existsSync(path));
+  if (existsSync(keystore) && readdirSync(keystore).length > 0) there.push(keystore);
+  return there;
+}
+
+function inTheWay(present: readonly string[], { data }: Target): string | null {
+  if (present.length === 0) return null;
+  return `${data} is in use (${present.join(', ')}): --force replaces it, and keeps what was there under another name`;
+}
+
+/** A link would lead what is written, or what is moved away, somewhere else. */
+function linkAmong(target: Target): string | null {
+  for (const path of [target.configPath, target.database, target.keystore]) {
+    if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) continue;
+    return `${path} is a link: name the place that it leads to (--data, DATABASE_URL, REDOUBT_KEYSTORE_DIR)`;
+  }
+  return null;
+}
+
+function keystoreWarnings(folder: string): string[] {
+  const { damaged } = readKeystore(folder);
+  return damaged.map((name) => `${name} of the keystore is damaged in the archive: that key cannot be unlocked`);
+}
+
+/** Verifies the database, voids its unredeemed tokens, and repeats in it what was revoked since. */
+function changeDatabase(
+  staged: string,
+  presentPath: string,
+  { createdAt }: Manifest,
+  now: number,
+  warnings: string[],
+): Outcome<CarriedOver> {
+  const found = inspectDatabase(staged);
+  if (!found.ok) return refuse(found.refusal.replaceAll(staged, 'in the archive'));
+  if (found.state !== 'ours' && found.state !== 'adoptable') return refuse('the database in the archive has no tables');
+  const db = new Database(staged, { fileMustExist: true });
+  try {
+    if (db.pragma('quick_check(1)', { simple: true }) !== 'ok') return refuse('the database in the archive is damaged');
+    const chain = verifyChain(db);
+    if (!chain.ok) warnings.push(`the audit log in the archive is broken: ${chain.wrong?.line ?? 'unknown how'}`);
+    const voidedTokens = voidTokens(db, now);
+    return { ok: true, value: { voidedTokens, ...sinceThen(db, presentPath, createdAt, now, warnings) } };
+  } catch (error) {
+    return refuse(databaseRefusal('in the archive', error));
+  } finally {
+    db.pragma('journal_mode = DELETE');
+    db.close();
+  }
+}
+
+const NOTHING_SINCE: Omit<CarriedOver, 'voidedTokens'> = {
+  clients: 0,
+  tokens: 0,
+  policies: 0,
+  rules: 0,
+  conditions: 0,
+  deniedClients: 0,
+  keys: 0,
+  locks: 0,
+  lostPairings: [],
+};
+
+function sinceThen(
+  db: Database.Database,
+  presentPath: string,
+  createdAt: number,
+  now: number,
+  warnings: string[],
+): Omit<CarriedOver, 'voidedTokens'> {
+  if (!existsSync(presentPath)) return NOTHING_SINCE;
+  const present = openDatabase(presentPath, 'read');
+  try {
+    if (present.ok) return carryOver(db, present.value, createdAt, now);
+    warnings.push(`${present.refusal}; what was revoked after the archive was made is not known: revoke it again`);
+  } catch (error) {
+    const why = databaseRefusal(presentPath, error);
+    warnings.push(`${why}; what was revoked after the archive was made is not known: revoke it again`);
+  } finally {
+    if (present.ok) present.value.close();
+  }
+  return NOTHING_SINCE;
+}
+
+/**
+ * Writes what the present database has in its write-ahead log into the file itself, which is going to be kept; that
+ * works only while no other program has it open. A file that cannot be read is kept as it is.
+ */
+function closePresent(path: string): Outcome<null> {
+  if (!existsSync(path) || !inspectDatabase(path).ok) return { ok: true, value: null };
+  const db = new Database(path, { timeout: 500 });
+  try {
+    db.pragma('journal_mode = DELETE');
+    return { ok: true, value: null };
+  } catch (error) {
+    if (!String((error as { code?: unknown }).code).startsWith('SQLITE_BUSY')) return { ok: true, value: null };
+    return refuse(`another program has the database ${path} open: stop it first`);
+  } finally {
+    db.close();
+  }
+}
+
+function refuse(refusal: string): { ok: false; refusal: string } {
+  return { ok: false, refusal };
+}

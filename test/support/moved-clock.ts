@@ -1,0 +1,13 @@
+/** Loaded first in every thread of clocked-daemon.ts: the daemon's clock, moved by what all of them share. */
+import { getEnvironmentData, isMainThread } from 'node:worker_threads';
+import { systemClock } from '../../src/actor/clock.ts';
+
+export const CLOCK_SHIFT = 'test clock shift, ms';
+
+export function moveClock(shift: Float64Array): void {
+  const { now, mono } = systemClock;
+  systemClock.now = () => now() + shift[0]!;
+  systemClock.mono = () => mono() + shift[0]!;
+}
+
+if (!isMainThread) moveClock(getEnvironmentData(CLOCK_SHIFT) as unknown as Float64Array);
