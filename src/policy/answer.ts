@@ -29,8 +29,8 @@ export function answerRequest(desk: Desk, keyName: string, request: DecideReques
   const { keyUserId } = binding!;
   if (verdict.rule === 'bound-method') {
     desk.journal.touch(keyUserId);
-    if (method !== 'switch_relays') return allowed;
-    return { ...allowed, knowsRelays: desk.advertised.knows(keyUserId, request.body) };
+    const knowsRelays = method === 'switch_relays' && desk.advertised.knows(keyUserId, request.body);
+    return knowsRelays ? { ...allowed, knowsRelays } : allowed;
   }
   // Recorded already: the key actor holds the response, or lost the answer with the policy actor before.
   if (request.recheck || handled) return allowed;

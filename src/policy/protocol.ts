@@ -27,7 +27,7 @@ export type Refusal =
 /** `grant` names what allowed it: `rule:<id>`, `condition:<id>`, `binding`, `token:<id>`, `admin:<pubkey>`. */
 export type Decision = Allowed | { ok: false; refusal: Refusal; ask?: Asking };
 /** `knowsRelays`, of switch_relays: the client has the list of advertised relays already. */
-export type Allowed = { ok: true; grant: string; knowsRelays?: boolean };
+export type Allowed = { ok: true; grant: string; knowsRelays?: true };
 
 /** No rule answered: an admin may. */
 export type Asking = {

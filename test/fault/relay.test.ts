@@ -101,8 +101,10 @@ test('the same admin request through two relays is done once, and answered once,
   assert.equal(await other.call('create_new_policy', [newPolicy(name)], { id }), here);
   assert.is(policiesNamed(name), 1);
   for (const admin of [one, other]) {
-    const carried = admin.deliveries.filter(({ text }) => JSON.parse(text).id === id);
-    assert.is(new Set(carried.map(({ event }) => event.id)).size, 2, 'one for each envelope');
+    const answers = () => admin.deliveries.filter(({ text }) => JSON.parse(text).id === id);
+    await until('each envelope was answered', () => answers().length >= 2);
+    assert.is((await admin.call('ping')).result, 'ok');
+    assert.is(new Set(answers().map(({ event }) => event.id)).size, 2, 'and once');
   }
   one.close();
   other.close();

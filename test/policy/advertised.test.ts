@@ -7,10 +7,10 @@ const early = hex('early');
 const late = hex('late');
 const RULE = { method: 'sign_event' };
 
-async function knows(rig: Rig, client: string, body = fresh()): Promise<boolean | undefined> {
+async function knows(rig: Rig, client: string, body = fresh()): Promise<boolean> {
   const decision = await rig.decide({ client, method: 'switch_relays', kind: null, body });
   if (!decision.ok) throw new Error(decision.refusal);
-  return decision.knowsRelays;
+  return decision.knowsRelays === true;
 }
 
 async function advertise(rig: Rig, relays: string[]): Promise<void> {
