@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type * as z from 'zod';
 import { databasePath } from '../prisma-compat/database-url.ts';
 import { fromEnvironment, fromFile, fromFlags } from './config/layers.ts';
+import { missing } from './config/missing.ts';
 import { optionAt } from './config/options.ts';
 import { schema } from './config/schema.ts';
 import type { ConfigSources } from './config/sources.ts';
@@ -15,11 +16,22 @@ export type Config = Omit<z.output<typeof schema>, 'database' | 'maxActiveKeys' 
 };
 
 /** `refusal` is one line for the operator; the caller ends with exit code 78. */
-export type ConfigResult = { ok: true; config: Config; warnings: string[] } | { ok: false; refusal: string };
+export type ConfigResult =
+  | { ok: true; config: Config; warnings: string[] }
+  | { ok: false; refusal: string; errors: string[] };
 
 /** What an active key takes, thread and all; docs/CONFIGURATION.md. */
 const BYTES_PER_KEY = 12 * 1024 * 1024;
 const DOCS = 'docs/CONFIGURATION.md lists every option';
+
+/** As `readConfig`, and refuses what a daemon could not work with. */
+export function readWholeConfig(sources: ConfigSources): ConfigResult {
+  const read = readConfig(sources);
+  if (!read.ok) return read;
+  const { error, warning } = missing(read.config);
+  if (error !== null) return refuse([error]);
+  return warning === null ? read : { ...read, warnings: [...read.warnings, warning] };
+}
 
 /** Reads file, environment and flags, each checked by itself: flags win over environment, environment over file. */
 export function readConfig(sources: ConfigSources): ConfigResult {
@@ -55,7 +67,7 @@ export function readConfig(sources: ConfigSources): ConfigResult {
 }
 
 function refuse(errors: string[]): ConfigResult {
-  return { ok: false, refusal: `${errors.join('; ')} (${DOCS})` };
+  return { ok: false, refusal: `${errors.join('; ')} (${DOCS})`, errors };
 }
 
 function check(layer: Tree, label: (path: string) => string, errors: string[]): void {

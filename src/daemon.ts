@@ -1,14 +1,20 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { systemClock } from './actor/clock.ts';
+import type { RedactedConfig } from './admin/protocol.ts';
 import { findInstallation, type Installation } from './config/installation.ts';
-import { type Config, readConfig } from './config.ts';
+import { reload } from './config/reload.ts';
+import { type Config, type ConfigResult, readWholeConfig } from './config.ts';
+import { loadLibc } from './host/libc.ts';
+import { refuseDumps } from './host/no-dumps.ts';
+import { Notify } from './host/notify.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
 import { takeAutounlockSources } from './key/autounlock-sources.ts';
 import type { AutounlockSources } from './keystore/protocol.ts';
 import { takeLock } from './lock.ts';
 import { type Log, makeLog } from './log.ts';
 import { Metrics } from './metrics.ts';
+import type { LogLine } from './policy/protocol.ts';
 import { besideConfiguration, quickstartText, writeQuickstart } from './quickstart.ts';
 import { Signer } from './signer.ts';
 import { StartRefusal } from './start-refusal.ts';
@@ -74,6 +80,9 @@ class Daemon {
   #log: Log = makeLog({ level: 'info', format: 'auto' });
   #signer: Signer | undefined;
   #http: HttpServer | undefined;
+  #config: Config | undefined;
+  #notify: Notify | null = null;
+  #stopping = false;
 
   constructor(options: DaemonOptions, installation: Installation, autounlock: AutounlockSources) {
     this.#options = options;
@@ -82,24 +91,43 @@ class Daemon {
   }
 
   async run(): Promise<number> {
-    const stop = (signal: string) => {
-      this.#log({ level: 'info', message: `${signal}: stopping`, fields: {} });
-      this.#end.resolve(DONE);
+    const stop = (signal: string) => this.#stop(signal);
+    const reread = () => {
+      // Whatever is wrong with a file, it ends no daemon that runs.
+      this.#reread().catch((error) => {
+        this.#log({ level: 'error', message: 'reload: failed', fields: {} }, error);
+      });
     };
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
+    process.on('SIGHUP', reread);
     try {
-      await this.#start();
+      // A start that does not come to its end is ended by a signal too.
+      const started = this.#start();
+      started.catch(() => {});
+      await Promise.race([started, this.#end.promise]);
       return await this.#end.promise;
     } catch (error) {
       if (error instanceof StartRefusal) return refuse(error.message, error.exitCode);
       throw error;
     } finally {
+      this.#notify?.stopping();
       await this.#http?.close();
       await this.#signer?.stop(DRAIN_MS);
       process.off('SIGTERM', stop);
       process.off('SIGINT', stop);
+      process.off('SIGHUP', reread);
     }
+  }
+
+  #stop(signal: string): void {
+    if (this.#stopping) {
+      this.#say('warn', `${signal} again: ending at once`);
+      process.exit(FAILED);
+    }
+    this.#stopping = true;
+    this.#say('info', `${signal}: stopping`);
+    this.#end.resolve(DONE);
   }
 
   async #start(): Promise<void> {
@@ -112,31 +140,79 @@ class Daemon {
       migrate,
       autounlock: this.#autounlock,
       clock: systemClock,
-      log: (line) => this.#log(line),
+      log: Object.assign((line: LogLine) => this.#log(line), {
+        enabled: (level: LogLine['level'], module: string) => this.#log.enabled(level, module),
+      }),
       metrics,
       fatal: (reason) => {
-        this.#log({ level: 'error', message: `${reason}: ending`, fields: {} });
+        this.#say('error', `${reason}: ending`);
         this.#end.resolve(FAILED);
       },
     });
     this.#signer = signer;
     const config = await this.#configure(signer);
+    this.#config = config;
+    this.#harden();
     await signer.start(config);
     if (config.http.enabled) {
-      const http = await startHttp({ ...config.http, signer, metrics });
+      const http = await startHttp({ ...config.http, daemon: signer.overview, metrics });
       if (!http.ok) throw new StartRefusal(http.refusal, FAILED);
       this.#http = http.value;
     }
     const isEnding = await Promise.race([signer.requestsTaken.then(() => false), this.#end.promise.then(() => true)]);
     if (isEnding) return;
-    this.#log({ level: 'info', message: 'ready', fields: { version, pid: process.pid, database: config.database } });
+    const where = { database: config.database, http: this.#http?.url ?? null, embeddedRelay: signer.embeddedUrl };
+    this.#log({ level: 'info', message: 'ready', fields: { version, pid: process.pid, ...where } });
     if (quickstart) await this.#demonstrate(signer);
+    this.#notify?.ready();
   }
 
   async #configure(signer: Signer): Promise<Config> {
     const file = await signer.openConfiguration();
+    const read = this.#read(file);
+    if (!read.ok) throw new StartRefusal(read.refusal, CONFIGURATION);
+    this.#log = makeLog(read.config.log);
+    for (const message of [...file.warnings, ...read.warnings]) this.#say('warn', message);
+    return read.config;
+  }
+
+  /** SIGHUP: a file that is wrong changes nothing. */
+  async #reread(): Promise<void> {
+    const signer = this.#signer;
+    const now = this.#config;
+    if (signer === undefined || now === undefined || this.#stopping) return;
+    const unanswered = { ok: false as const, refusal: 'the admin actor does not answer' };
+    const file = await signer.admin.ask('reread', null).catch(() => unanswered);
+    const read = file.ok ? this.#read(file.config) : file;
+    if (!file.ok || !read.ok) {
+      const { refusal } = file.ok ? (read as { refusal: string }) : file;
+      return this.#say('error', `reload: nothing was changed: ${refusal}`);
+    }
+    const { config, changed, needRestart } = reload(now, read.config);
+    if (file.keyChanged) needRestart.push('admin.key');
+    this.#config = config;
+    this.#log = makeLog(config.log);
+    if (changed.length > 0) signer.apply(config);
+    for (const message of [...file.config.warnings, ...read.warnings]) this.#say('warn', message);
+    const fields = { changed: changed.join(', '), needRestart: needRestart.join(', ') };
+    this.#log({ level: 'info', message: 'reload: the configuration was read again', fields });
+  }
+
+  #harden(): void {
+    const dumps = refuseDumps(loadLibc);
+    if (dumps !== null) this.#say('warn', dumps);
+    const notify = Notify.from(process.env, process.pid, loadLibc);
+    if (typeof notify === 'string') this.#say('warn', notify);
+    else this.#notify = notify;
+  }
+
+  #say(level: LogLine['level'], message: string): void {
+    this.#log({ level, message, fields: {} });
+  }
+
+  #read(file: RedactedConfig): ConfigResult {
     const { relayPort, httpPort, quickstart } = this.#options;
-    const read = readConfig({
+    return readWholeConfig({
       file,
       env: process.env,
       flags: {
@@ -148,10 +224,6 @@ class Daemon {
       cwd: process.cwd(),
       memory: totalmem(),
     });
-    if (!read.ok) throw new StartRefusal(read.refusal, CONFIGURATION);
-    this.#log = makeLog(read.config.log);
-    for (const message of [...file.warnings, ...read.warnings]) this.#log({ level: 'warn', message, fields: {} });
-    return read.config;
   }
 
   async #demonstrate(signer: Signer): Promise<void> {

@@ -8,6 +8,8 @@ export interface LogOptions {
   level: LogLine['level'];
   /** `auto`: pretty on a terminal. */
   format: 'auto' | 'json' | 'pretty';
+  /** Levels of single modules, in place of `level`. */
+  levels?: readonly { module: string; level: LogLine['level'] }[];
   /** File descriptor; standard error by default, for standard output is for data. */
   to?: number;
 }
@@ -16,7 +18,13 @@ export interface LogOptions {
  * Writes one line of the log. Only the main thread has it: workers send it their lines.
  * `cause` is an exception, printed with its stack.
  */
-export type Log = (line: LogLine, cause?: unknown) => void;
+export interface Log {
+  (line: LogLine, cause?: unknown): void;
+  /** Whether a line of this level would be written: asked where making it costs something. */
+  enabled(level: LogLine['level'], module: string): boolean;
+}
+
+const ORDER = { debug: 0, info: 1, warn: 2, error: 3 } as const;
 
 const STANDARD_ERROR = 2;
 
@@ -24,12 +32,15 @@ const STANDARD_ERROR = 2;
  * JSON lines, or pretty ones for people. Each is written at once and by this thread, so that none is lost at a crash;
  * whatever looks like a secret is blotted out on its way.
  */
-export function makeLog({ level, format, to = STANDARD_ERROR }: LogOptions): Log {
+export function makeLog({ level, levels = [], format, to = STANDARD_ERROR }: LogOptions): Log {
+  const own = new Map(levels.map(({ module, level }) => [module, level]));
+  const enabled: Log['enabled'] = (wanted, module) => ORDER[wanted] >= ORDER[own.get(module) ?? level];
   const terminal = isatty(to);
   const pretty = format === 'pretty' || (format === 'auto' && terminal);
   const logger = pino(
     {
-      level,
+      // What is too little to be written is held back before it gets here.
+      level: 'debug',
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -38,11 +49,14 @@ export function makeLog({ level, format, to = STANDARD_ERROR }: LogOptions): Log
     },
     pretty ? prettyLines(to, terminal) : pino.destination({ dest: to, sync: true }),
   );
-  return (line, cause) => {
-    if (!logger.isLevelEnabled(line.level)) return;
-    const fields = redact.fields(line.fields);
+  const write = (line: LogLine, cause?: unknown): void => {
+    const { module } = line;
+    if (!enabled(line.level, module ?? 'main')) return;
+    const named = redact.fields(line.fields);
+    const fields = module === undefined ? named : { module, ...named };
     logger[line.level](cause === undefined ? fields : { ...fields, err: cause }, printable(line.message));
   };
+  return Object.assign(write, { enabled });
 }
 
 /** In this process, for a transport would be one thread more; loaded only by who looks at it. */

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './cli/audit.ts';
 import { backupCommand } from './cli/backup.ts';
+import { configCommand } from './cli/config.ts';
 import { connectCommand } from './cli/connect.ts';
 import { doctorCommand } from './cli/doctor.ts';
 import { keyCommand } from './cli/key.ts';
@@ -16,20 +17,18 @@ import { startCommand } from './cli/start.ts';
 import { statusCommand } from './cli/status.ts';
 import { stripPhotocopiesCommand } from './cli/strip-photocopies.ts';
 import { tokenCommand } from './cli/token.ts';
+import { topCommand } from './cli/top.ts';
 import { userCommand } from './cli/user.ts';
 import { version } from './version.ts';
 
-/**
- * The command line: parse, call, exit code. docs/CLI.md
- *
- * @param args without node and the script
- */
-export async function main(args: readonly string[]): Promise<number> {
-  const program = new Command('redoubt')
+/** Every command, with its flags. */
+export function program(): Command {
+  return new Command('redoubt')
     .description('a Nostr remote signer (NIP-46 bunker) that keeps every key in a thread of its own')
     .version(version)
     .addCommand(startCommand())
     .addCommand(statusCommand())
+    .addCommand(topCommand())
     .addCommand(keyCommand())
     .addCommand(policyCommand())
     .addCommand(tokenCommand())
@@ -38,14 +37,24 @@ export async function main(args: readonly string[]): Promise<number> {
     .addCommand(pairCommand())
     .addCommand(connectCommand())
     .addCommand(auditCommand())
+    .addCommand(configCommand())
     .addCommand(doctorCommand())
     .addCommand(stripPhotocopiesCommand())
     .addCommand(backupCommand())
     .addCommand(restoreCommand())
     .addCommand(migrateCommand());
-  throwInsteadOfExit(program);
+}
+
+/**
+ * The command line: parse, call, exit code. docs/CLI.md
+ *
+ * @param args without node and the script
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const command = program();
+  throwInsteadOfExit(command);
   try {
-    await program.parseAsync([...args], { from: 'user' });
+    await command.parseAsync([...args], { from: 'user' });
     return Number(process.exitCode ?? EXIT.done);
   } catch (error) {
     // Commander has said what was wrong, or shown the help that was asked for.

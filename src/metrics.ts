@@ -1,11 +1,16 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { DaemonStatus } from './admin/protocol.ts';
 import type { Outcome } from './key/protocol.ts';
+import { stageHistogram } from './metrics/stage-histogram.ts';
+import { StageTimes } from './metrics/stage-times.ts';
+import type { PolicyStatus } from './policy/protocol.ts';
 
 /** What is read when metrics are asked for. */
 export interface Observed {
   status(): DaemonStatus;
-  gauges(): { queued: number; relayCounts: { readonly [name: string]: number } };
+  relayCounts(): { readonly [name: string]: number };
+  /** Without a write; null when the policy actor does not answer. */
+  policy(): Promise<PolicyStatus | null>;
 }
 
 /** The only methods that a label names: a client may send any text as a method. */
@@ -30,7 +35,6 @@ const DROPPED = 'dropped: ';
 const MAX_REASONS = 64;
 /** Latencies that quantiles are taken from: the last ones. */
 const KEPT = 2_048;
-const BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30];
 
 /**
  * What the daemon counts. No label carries what a client chose: neither its pubkey nor a method that does not exist.
@@ -42,12 +46,8 @@ export class Metrics {
   readonly #dropped = new Map<string, number>();
   readonly #latencies = new Float64Array(KEPT);
   #answered = 0;
-  readonly #seconds = new Histogram({
-    name: 'redoubt_request_seconds',
-    help: 'Time from the arrival of a request to its response',
-    buckets: BUCKETS,
-    registers: [this.registry],
-  });
+  readonly times = new StageTimes();
+  readonly #restarts = new Map<string, number>();
 
   constructor() {
     this.#count('redoubt_requests_total', 'Requests by method and outcome', ['method', 'outcome'], (add) => {
@@ -58,6 +58,10 @@ export class Metrics {
     this.#count('redoubt_dropped_total', 'Events that were not answered, by reason', ['reason'], (add) => {
       for (const [reason, count] of this.#dropped) add({ reason }, count);
     });
+    this.#count('redoubt_actor_restarts_total', 'Crashes of the policy, admin and vault actors', ['actor'], (add) => {
+      for (const [actor, count] of this.#restarts) add({ actor }, count);
+    });
+    this.registry.registerMetric(stageHistogram(this.times));
   }
 
   /** The end of a request. @param ms since it arrived */
@@ -70,7 +74,7 @@ export class Metrics {
       this.dropped(outcome.slice(DROPPED.length));
       return;
     }
-    this.#seconds.observe(ms / 1000);
+    this.times.observe('total', ms);
     this.#latencies[this.#answered++ % KEPT] = ms;
   }
 
@@ -78,6 +82,11 @@ export class Metrics {
   dropped(reason: string): void {
     const name = this.#dropped.has(reason) || this.#dropped.size < MAX_REASONS ? reason : OTHER;
     this.#dropped.set(name, (this.#dropped.get(name) ?? 0) + 1);
+  }
+
+  /** An actor of which there is one crashed. */
+  restarted(actor: string): void {
+    this.#restarts.set(actor, (this.#restarts.get(actor) ?? 0) + 1);
   }
 
   /** Requests since the start, by outcome. */
@@ -99,38 +108,77 @@ export class Metrics {
 
   /** Adds what is read from the daemon and from the process when metrics are asked for. Call once. */
   observe(daemon: Observed): void {
+    const status = oncePerTurn(() => daemon.status());
+    const policy = oncePerTurn(() => daemon.policy());
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 20 });
     this.#read('redoubt_info', 'Version and curve arithmetic', ['version', 'curve'], (set) => {
-      const { version, curve } = daemon.status();
+      const { version, curve } = status();
       set({ version, curve }, 1);
     });
-    this.#read('redoubt_queue_depth', 'Requests that wait for a key', [], (set) => set({}, daemon.gauges().queued));
+    this.#read('redoubt_queue_depth', 'Waiting: for a key, for a decision, for a relay', ['queue'], async (set) => {
+      const { keys, publish } = status().queues;
+      set({ queue: 'keys' }, keys);
+      set({ queue: 'publish' }, publish);
+      const found = await policy();
+      if (found !== null) set({ queue: 'policy' }, found.waiting);
+    });
+    this.#read('redoubt_audit_writable', '1 while the audit log can be written, 0 while not', [], async (set) =>
+      set({}, (await policy())?.writable ? 1 : 0),
+    );
+    this.#read('redoubt_audit_rows', 'Rows of the audit log', [], async (set) => {
+      const found = await policy();
+      if (found !== null) set({}, found.auditRows);
+    });
+    this.#read(
+      'redoubt_autounlock_missing_keys',
+      'Keys that autounlock should have unlocked and has not',
+      [],
+      (set) => {
+        const { autounlock } = status();
+        if (autounlock !== null) set({}, autounlock.total - autounlock.unlocked);
+      },
+    );
+    this.#count('redoubt_key_activations_total', 'Threads given to keys', [], (add) =>
+      add(status().threads.activations),
+    );
+    this.#count('redoubt_key_passivations_total', 'Threads taken from idle keys', [], (add) =>
+      add(status().threads.passivations),
+    );
+    this.#count('redoubt_key_crashes_total', "Crashes of keys' threads", [], (add) => add(status().threads.crashes));
     this.#read('redoubt_keys', 'Keys by state; active ones are unlocked too', ['state'], (set) => {
-      const { unlocked, locked, active } = daemon.status().keys;
-      for (const [state, count] of Object.entries({ unlocked, locked, active })) set({ state }, count);
+      const { keys, quarantined } = status();
+      const { unlocked, locked, active } = keys;
+      const states = { unlocked, locked, active, quarantined: quarantined.length };
+      for (const [state, count] of Object.entries(states)) set({ state }, count);
     });
     // Names of nsecbunkerd, whose dashboards read them: gauges in spite of `_total`.
     this.#read('nsecbunkerd_keys_unlocked_total', 'Keys that are unlocked', [], (set) =>
-      set({}, daemon.status().keys.unlocked),
+      set({}, status().keys.unlocked),
     );
-    this.#read('nsecbunkerd_keys_locked_total', 'Keys that are locked', [], (set) =>
-      set({}, daemon.status().keys.locked),
-    );
+    this.#read('nsecbunkerd_keys_locked_total', 'Keys that are locked', [], (set) => set({}, status().keys.locked));
     this.#read('redoubt_relay_state', '1 for the state that a relay is in', ['relay', 'state'], (set) => {
-      for (const { url, state } of daemon.status().relays) set({ relay: relayName(url), state }, 1);
+      for (const { url, state } of status().relays) set({ relay: relayName(url), state }, 1);
     });
     this.#read('redoubt_relay_round_trip_seconds', 'Round trip of the last probe', ['relay'], (set) => {
-      for (const { url, roundTripMs } of daemon.status().relays) {
+      for (const { url, roundTripMs } of status().relays) {
         if (roundTripMs !== null) set({ relay: relayName(url) }, roundTripMs / 1000);
       }
     });
+    this.#count('redoubt_relay_reconnects_total', 'Times that a relay was connected again', ['relay'], (add) => {
+      for (const { url, reconnects } of status().relays) add({ relay: relayName(url) }, reconnects);
+    });
     this.#count('redoubt_relay_events_total', 'What happened between us and the relays', ['event'], (add) => {
-      for (const [event, count] of Object.entries(daemon.gauges().relayCounts)) add({ event }, count);
+      for (const [event, count] of Object.entries(daemon.relayCounts())) add({ event }, count);
     });
   }
 
   /** A gauge that `read` sets each time it is asked for: what it leaves out is gone. */
-  #read(name: string, help: string, labelNames: string[], read: (set: Gauge<string>['set']) => void): void {
+  #read(
+    name: string,
+    help: string,
+    labelNames: string[],
+    read: (set: Gauge<string>['set']) => void | Promise<void>,
+  ): void {
     const gauge: Gauge<string> = new Gauge({
       name,
       help,
@@ -138,7 +186,7 @@ export class Metrics {
       registers: [this.registry],
       collect() {
         gauge.reset();
-        read(gauge.set.bind(gauge));
+        return read(gauge.set.bind(gauge));
       },
     });
   }
@@ -156,6 +204,20 @@ export class Metrics {
       },
     });
   }
+}
+
+/** All series are read in one turn of the event loop: what they are read from is looked at once. */
+function oncePerTurn<T>(look: () => T): () => T {
+  let seen: { value: T } | null = null;
+  return () => {
+    if (seen === null) {
+      seen = { value: look() };
+      queueMicrotask(() => {
+        seen = null;
+      });
+    }
+    return seen.value;
+  };
 }
 
 /** Without its query, where paid relays put what opens them. */

@@ -4,35 +4,36 @@ import type { Link } from './actor/link.ts';
 import { Supervised } from './actor/supervised.ts';
 import { startThread } from './actor/thread.ts';
 import { AdminGate, gateHandlers } from './admin/gate.ts';
-import type { AdminOpened, AdminToMain, DaemonStatus, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
+import type { AdminOpened, AdminToMain, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import { adminSettings } from './admin/settings.ts';
 import type { Config } from './config.ts';
-import { healthReasons } from './health-reasons.ts';
 import { Autounlock } from './key/autounlock.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
 import { Introductions, introductionHandlers } from './key/introductions.ts';
 import { Keys } from './key/keys.ts';
-import { keyLimits } from './key/limits.ts';
-import { RelayAuths } from './key/relay-auths.ts';
+import { requestLine } from './key/request-line.ts';
+import { keySettings } from './key/settings.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
 import type { AutounlockInspection, AutounlockSources, MainToVault, VaultToMain } from './keystore/protocol.ts';
+import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
+import { Overview } from './overview.ts';
 import { policyOptions } from './policy/open-options.ts';
-import type { LogLine, MainToPolicy, PolicyStatus, PolicyToMain } from './policy/protocol.ts';
+import type { LogLine, MainToPolicy, PolicyToMain } from './policy/protocol.ts';
 import { advertisedRelays } from './relay/advertised.ts';
 import type { ClientRelays } from './relay/client-relays.ts';
 import type { EmbeddedRelay } from './relay/embedded.ts';
-import { makeRelays } from './relay/make-relays.ts';
+import { notListening } from './relay/embedded-of.ts';
+import { makeRelays, relaysOf } from './relay/make-relays.ts';
 import type { Incoming } from './relay/protocol.ts';
 import { relaysReady } from './relay/ready.ts';
 import type { Relays } from './relay/relays.ts';
 import { adminSubscriptions, CLIENT_KIND, clientSubscriptions } from './relay/subscriptions.ts';
 import { EX_CONFIG, StartRefusal } from './start-refusal.ts';
-import { version } from './version.ts';
 import { workerFile } from './worker-files.ts';
 
 export interface SignerOptions {
@@ -44,7 +45,7 @@ export interface SignerOptions {
   migrate: boolean;
   autounlock: AutounlockSources;
   clock: Clock;
-  log: (line: LogLine) => void;
+  log: Log;
   metrics: Metrics;
   /** An actor that the signer cannot do without is in a crash loop: the process must end. */
   fatal: (reason: string) => void;
@@ -61,7 +62,8 @@ const OPEN_MS = 3_600_000;
 export class Signer {
   readonly #options: SignerOptions;
   readonly #clock: Clock;
-  readonly #started: number;
+  /** How it is, for health, metrics and get_status. */
+  readonly overview: Overview;
   readonly #admin: Supervised<MainToAdmin, AdminToMain>;
   readonly #policy: Supervised<MainToPolicy, PolicyToMain>;
   readonly #vault: Supervised<MainToVault, VaultToMain>;
@@ -76,9 +78,9 @@ export class Signer {
   #relays!: Relays;
   #adminGate!: AdminGate;
   #embedded: EmbeddedRelay | undefined;
+  #strangers!: Strangers;
   #keys!: Keys;
   #custody!: Custody;
-  readonly #relayAuths: RelayAuths;
   #clientRelays!: ClientRelays;
   #introductions!: Introductions;
   #autounlock!: Autounlock;
@@ -89,8 +91,18 @@ export class Signer {
   constructor(options: SignerOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#started = options.clock.mono();
-    this.#relayAuths = new RelayAuths({ clock: options.clock, get: (pubkey) => this.#keys?.get(pubkey) });
+    this.overview = new Overview({
+      clock: options.clock,
+      started: options.clock.mono(),
+      metrics: options.metrics,
+      keys: () => this.#keys,
+      relays: () => this.#relays,
+      clientRelays: () => this.#clientRelays,
+      policy: () => this.#policy.link,
+      curve: () => this.#curve,
+      schemaVersion: () => this.#schemaVersion,
+      autounlock: () => this.#autounlock.state(),
+    });
     this.#admin = this.#superviseAdmin();
     this.#policy = this.#supervisePolicy();
     this.#vault = this.#superviseVault();
@@ -111,16 +123,17 @@ export class Signer {
     this.#keysAtRest = keystore.keys;
     const autounlock = await this.#unlockers.inspect(this.#options.autounlock);
     if (!autounlock.ok) throw new StartRefusal(autounlock.refusal, EX_CONFIG);
-    for (const warning of autounlock.warnings) this.#log('warn', warning, {});
+    for (const warning of autounlock.warnings) this.#from('main')({ level: 'warn', message: warning, fields: {} });
     await this.#policy.start();
     await this.#vault.start();
     this.#makeKeys(autounlock);
     await this.#custody.begin();
     await this.#autounlock.prepare();
     await this.#makeRelays();
+    // The embedded relay's URL is known by now.
+    this.#keys.reconfigure(keySettings(this.#config, this.advertised));
     this.#introduceAdminToPolicy();
-    this.#tellAdmin();
-    this.#policy.link.tell('advertise', { relays: this.advertised });
+    this.#tellActors();
     await this.#introductions.refresh();
     await this.#resubscribe();
     this.#blanks.fill();
@@ -149,50 +162,29 @@ export class Signer {
   /** Takes no more requests, finishes those in flight (up to `ms`), then ends every actor, secrets first overwritten. */
   async stop(ms: number): Promise<void> {
     clearInterval(this.#hungTimer);
+    const until = this.#clock.mono() + ms;
     await this.#keys?.drain(ms);
     await this.#keys?.lockAll();
     await this.#blanks?.close();
     await this.#vault.link?.ask('forgetAll', null).catch(() => {});
     await this.#policy.link?.ask('close', null).catch(() => {});
     await this.#admin.link?.ask('close', null).catch(() => {});
+    const left = until - this.#clock.mono();
+    await Promise.all([this.#relays?.drain(left), this.#clientRelays?.drain(left)]);
     this.#clientRelays?.close();
     await this.#relays?.close();
     await Promise.all([this.#vault.stop(), this.#policy.stop(), this.#admin.stop()]);
     await Promise.all([this.#unlockers?.close(), this.#verify.close()]);
   }
 
-  status(): DaemonStatus {
-    const { total, unlocked, locked, active } = this.#keys.counts();
-    return {
-      version,
-      uptime: Math.round((this.#clock.mono() - this.#started) / 1000),
-      keys: { total, unlocked, locked, active },
-      relays: this.#relays.status().map(({ url, state, roundTripMs }) => ({ url, state, roundTripMs })),
-      clientRelays: this.#clientRelays.status(),
-      curve: this.#curve,
-      requests: this.#options.metrics.requests(),
-      latency: this.#options.metrics.latency(),
-    };
-  }
-
-  /** Everything that health looks at, the database by a real write. */
-  async health(): Promise<{
-    status: DaemonStatus;
-    policy: PolicyStatus | null;
-    schemaVersion: number;
-    reasons: string[];
-  }> {
-    const status = this.status();
-    const policy = await this.#policy.link.ask('health', null, { timeoutMs: 3_000 }).catch(() => null);
-    const [relays, keys] = [this.#relays.status(), this.#keys.all()];
-    const reasons = healthReasons({ policy, relays, keys, autounlock: this.#autounlock.reasons() });
-    return { status, policy, schemaVersion: this.#schemaVersion, reasons };
-  }
-
-  /** Gauges that metrics reads when it is asked. */
-  gauges(): { queued: number; keys: DaemonStatus['keys']; relayCounts: { readonly [name: string]: number } } {
-    const { queued, ...keys } = this.#keys.counts();
-    return { queued, keys, relayCounts: this.#relays.counts() };
+  /** Puts in force what may change while it runs. */
+  apply(config: Config): void {
+    this.#config = config;
+    this.#relays.setRelays(relaysOf(config));
+    this.#strangers.setRates(config.limits.strangersPerKey, config.limits.strangersTotal);
+    this.#keys.reconfigure(keySettings(config, this.advertised));
+    this.#tellActors();
+    void this.#resubscribe();
   }
 
   // --- actors ---
@@ -214,9 +206,9 @@ export class Signer {
           return this.#custody.lock(all, deleted);
         },
         unlocked: () => this.#keys.unlocked(),
-        status: () => this.status(),
         ...introductionHandlers(() => this.#introductions),
-        log: this.#options.log,
+        status: () => this.overview.status(),
+        log: this.#from('admin'),
       },
       up: async (link) => {
         const { configPath, quickstart } = this.#options;
@@ -226,7 +218,7 @@ export class Signer {
         if (this.#adminGate === undefined) return;
         this.#adminGate.forget();
         this.#introduceAdminToPolicy();
-        this.#tellAdmin();
+        this.#tellActors();
       },
       down: (reason, delayMs) => this.#crashed('admin', reason, delayMs),
     });
@@ -241,7 +233,8 @@ export class Signer {
         bound: ({ keyName, client }) => this.#keys?.bound(keyName, client),
         forgetClients: () => this.#keys?.forgetClients(),
         clientRelaysChanged: () => void this.#introductions?.refresh(),
-        log: this.#options.log,
+        times: ({ report }) => this.#options.metrics.times.add(report),
+        log: this.#from('policy'),
       },
       up: async (link) => {
         const opened = await link.ask('open', this.#openOptions(), { timeoutMs: OPEN_MS });
@@ -250,7 +243,7 @@ export class Signer {
         if (this.#keys === undefined) return;
         this.#introduceAdminToPolicy();
         this.#keys.reattachPolicy();
-        this.#policy.link.tell('advertise', { relays: this.advertised });
+        this.#tellActors();
       },
       down: (reason, delayMs) => this.#crashed('policy', reason, delayMs),
     });
@@ -261,7 +254,7 @@ export class Signer {
       name: 'vault',
       clock: this.#options.clock,
       start: () => startThread(workerFile('vault'), { name: 'vault' }),
-      handlers: { log: this.#options.log },
+      handlers: { log: this.#from('vault') },
       up: async (link) => {
         // Answered by a vault that is there; what an earlier one held is gone with its thread.
         await link.ask('forgetAll', null);
@@ -272,15 +265,20 @@ export class Signer {
   }
 
   #crashed(name: string, reason: string, delayMs: number | null): void {
+    this.#options.metrics.restarted(name);
     if (delayMs === null) return this.#options.fatal(`the ${name} actor is in a crash loop (${reason})`);
-    this.#log('error', `the ${name} actor crashed (${reason}), restarting`, { delayMs });
+    const message = `the ${name} actor crashed (${reason}), restarting`;
+    this.#options.log({ level: 'error', message, fields: { delayMs }, module: 'main' });
   }
 
   #openOptions() {
     const { allowEmptyDatabase, migrate } = this.#options;
-    const { daemonPubkey, config } = this.#opened;
-    const keys = { inKeystore: this.#keysAtRest, legacy: config.keyNames };
-    return policyOptions(this.#config, daemonPubkey, keys, { allowEmptyDatabase, migrate });
+    const keys = { inKeystore: this.#keysAtRest, legacy: this.#opened.config.keyNames };
+    return policyOptions(this.#config, this.#reserved, keys, { allowEmptyDatabase, migrate });
+  }
+
+  get #reserved(): string[] {
+    return [...this.#config.admins, this.#opened.daemonPubkey];
   }
 
   #introduceAdminToPolicy(): void {
@@ -289,8 +287,11 @@ export class Signer {
     this.#admin.link.tell('policy', { port: port2 }, [port2]);
   }
 
-  #tellAdmin(): void {
-    this.#admin.link.tell('settings', adminSettings(this.#config, this.advertised));
+  /** What actors know of the configuration; one that is not there hears it when it is back. */
+  #tellActors(): void {
+    const { advertised } = this;
+    this.#admin.link.tell('settings', adminSettings(this.#config, advertised));
+    this.#policy.link.tell('settings', { reserved: this.#reserved, advertised });
   }
 
   // --- keys ---
@@ -300,14 +301,20 @@ export class Signer {
     const { metrics, log } = this.#options;
     const wanted = curve === 'auto' ? undefined : curve;
     this.#blanks = new Blanks(
-      () => new KeyThread(workerFile('key'), wanted, (name) => (this.#curve = name), log),
+      () =>
+        new KeyThread(
+          workerFile('key'),
+          wanted,
+          (name) => (this.#curve = name),
+          this.#from('key'),
+          (report) => metrics.times.add(report),
+        ),
       this.#config.blankWorkers,
     );
+    this.#strangers = new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal);
     this.#keys = new Keys(
       {
-        limits: keyLimits(this.#config),
-        keyQueue: limits.keyQueue,
-        relays: () => this.advertised,
+        ...keySettings(this.#config, this.advertised),
         clock: this.#clock,
         release: (pubkey) => this.#custody.release(pubkey),
         attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
@@ -319,16 +326,19 @@ export class Signer {
           void this.#clientRelays.publish(raw, head, { from: request.from });
         },
         verified: (id) => this.#relays.remember(id),
-        finished: (method, outcome, ms) => metrics.finished(method, outcome, ms),
+        finished: (key, request, method, outcome, ms) => {
+          metrics.finished(method, outcome, ms);
+          if (log.enabled('debug', 'key')) log(requestLine(key, request, method, outcome, ms));
+        },
         dropped: (reason) => metrics.dropped(reason),
-        log: (level, message, fields) => this.#log(level, message, fields),
+        log: (level, message, fields) => log({ level, message, fields, module: 'key' }),
         relocked: () => void this.#resubscribe(),
       },
       {
         maxActive: maxActiveKeys,
         clients: (keyName) => this.#policy.link.ask('clients', { keyName }),
         blanks: this.#blanks,
-        strangers: new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal),
+        strangers: this.#strangers,
       },
     );
     this.#custody = new Custody({
@@ -357,26 +367,27 @@ export class Signer {
   async #makeRelays(): Promise<void> {
     const made = makeRelays(this.#config, {
       clock: this.#clock,
-      log: this.#options.log,
-      isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys.get(pubkey)?.listens === true,
-      verify: (raw) => this.#verify.verify(raw),
+      log: this.#from('relays'),
+      isDaemon: (pubkey) => pubkey === this.daemonPubkey,
+      keys: this.#keys,
+      verify: this.#verify,
       makeProbe: () => this.#admin.link.ask('probe', null),
-      auth: {
-        daemon: (relay, challenge) => this.#admin.link.ask('authenticate', { relay, challenge }),
-        key: (pubkey, relay, challenge) => this.#relayAuths.sign(pubkey, relay, challenge),
-      },
+      signIn: (relay, challenge) => this.#admin.link.ask('authenticate', { relay, challenge }),
     });
     ({ embedded: this.#embedded, relays: this.#relays, clientRelays: this.#clientRelays } = made);
     const around = { keys: this.#keys, policy: () => this.#policy.link };
     this.#introductions = new Introductions({ ...made, ...around, allowPrivate: this.#config.allowPrivateRelays });
     this.#adminGate = new AdminGate({
-      admins: this.#config.admins,
+      admins: () => this.#config.admins,
       admin: () => this.#admin.link,
       relays: this.#relays,
       dropped: (reason) => this.#options.metrics.dropped(reason),
     });
     this.#relays.onEvent((incoming) => this.#route(incoming));
-    await this.#relays.start();
+    this.#relays.counting.onPublished = (ms) => this.#options.metrics.times.observe('publish', ms);
+    await this.#relays.start().catch((error) => {
+      throw notListening(this.#config.embeddedRelay.listen, error);
+    });
   }
 
   /** Subscribes to what is unlocked now; resolves when the relays deliver it. */
@@ -393,7 +404,8 @@ export class Signer {
     incoming.verdict?.(false, 'blocked: this kind is not taken here');
   }
 
-  #log(level: LogLine['level'], message: string, fields: LogLine['fields']): void {
-    this.#options.log({ level, message, fields });
+  /** The log of one part of the daemon. */
+  #from(module: string): (line: LogLine) => void {
+    return (line) => this.#options.log({ ...line, module });
   }
 }

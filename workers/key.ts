@@ -10,10 +10,11 @@ import type { CurveName } from '../src/curve/curve.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { KeyActor } from '../src/key/actor.ts';
 import { PolicyDoor } from '../src/key/policy-door.ts';
-import type { KeyToMain, MainToKey } from '../src/key/protocol.ts';
+import type { KeySettings, KeyToMain, MainToKey } from '../src/key/protocol.ts';
 import { warmUp } from '../src/key/warm-up.ts';
 import type { Unsealing } from '../src/keystore/protocol.ts';
 import { openSealed } from '../src/keystore/seal.ts';
+import { StageReporter } from '../src/metrics/stage-reporter.ts';
 import { deriveReplayKey } from '../src/nip46/envelope.ts';
 import { bytesToHex } from '../src/nip46/hex.ts';
 
@@ -23,6 +24,9 @@ const PORT_MS = 5_000;
 const curve = await loadCurve((workerData as { curve?: CurveName }).curve);
 let actor: KeyActor | undefined;
 let spent = false;
+/** May come while the key is still being opened. */
+let changed: KeySettings | undefined;
+const times = new StageReporter((report) => main.tell('times', { report }));
 
 const main = new Link<KeyToMain, MainToKey>(parentPort!, {
   activate: async ({ pubkey, vault, policy, limits, relays }) => {
@@ -37,9 +41,10 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
         key.wipe();
         return { ok: false, refusal: 'key file is damaged' };
       }
-      const door = new PolicyDoor(systemClock);
+      const door = new PolicyDoor(systemClock, (ms) => times.observe('policy', ms));
       door.attach(policy);
-      actor = new KeyActor(main, curve, key, deriveReplayKey(privateKey), door, { limits, relays }, systemClock);
+      const settings = changed ?? { limits, relays };
+      actor = new KeyActor(main, curve, key, deriveReplayKey(privateKey), door, settings, systemClock, times);
       return { ok: true };
     } catch {
       return { ok: false, refusal: 'key file is damaged' };
@@ -82,9 +87,14 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
     }
   },
   authenticate: async ({ relay, challenge }) => (await actor?.authenticate(relay, challenge)) ?? null,
+  settings: (settings) => {
+    changed = settings;
+    actor?.change(settings);
+  },
   policy: ({ port }) => actor?.setPolicy(port),
   wipe: () => {
     actor?.wipe();
+    times.flush();
     return null;
   },
 });

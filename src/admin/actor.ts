@@ -16,7 +16,15 @@ import type { Desk, Settings } from './desk.ts';
 import { type Head, Heads } from './heads.ts';
 import { Locks } from './locks.ts';
 import { PolicyLine } from './policy-line.ts';
-import type { AdminOpened, AdminToKey, AdminToMain, KeyToAdmin, MainToAdmin, QuickstartMade } from './protocol.ts';
+import type {
+  AdminOpened,
+  AdminReread,
+  AdminToKey,
+  AdminToMain,
+  KeyToAdmin,
+  MainToAdmin,
+  QuickstartMade,
+} from './protocol.ts';
 import { Queue } from './queue.ts';
 import { makeDemonstration } from './quickstart.ts';
 import { makeQuickstartFiles, quickstartFiles } from './quickstart-files.ts';
@@ -54,6 +62,7 @@ export class AdminActor {
     this.#random = random;
     this.#main = new Link<AdminToMain, MainToAdmin>(port, {
       open: (body) => this.#open(body),
+      reread: () => this.#reread(),
       policy: ({ port }) => this.#desk.policy.attach(port),
       settings: (settings) => this.#setSettings(settings),
       attachKey: ({ keyName, port }) => {
@@ -122,9 +131,27 @@ export class AdminActor {
       return { ok: true, daemonPubkey: transport.pubkey, config };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      return refused(`${path}: admin.key is not a private key: it must be 64 hex digits of one, or an nsec`);
+      return refused(noKey(path));
     } finally {
       wipe(adminKey);
+    }
+  }
+
+  #reread(): AdminReread {
+    if (this.#opened === undefined) return { ok: false, refusal: 'the admin actor is not open' };
+    const { configPath, transport } = this.#opened;
+    const read = readConfigFile(configPath);
+    if (!read.ok) return { ok: false, refusal: read.refusal };
+    try {
+      const key = this.#curve.openKey(read.adminKey);
+      const keyChanged = bytesToHex(key.publicKey) !== transport.pubkey;
+      key.wipe();
+      return { ok: true, config: read.config, keyChanged };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return { ok: false, refusal: noKey(configPath) };
+    } finally {
+      wipe(read.adminKey);
     }
   }
 
@@ -195,6 +222,10 @@ export class AdminActor {
   #log(level: LogLine['level'], message: string, fields: LogLine['fields']): void {
     this.#main.tell('log', { level, message, fields });
   }
+}
+
+function noKey(path: string): string {
+  return `${path}: admin.key is not a private key: it must be 64 hex digits of one, or an nsec`;
 }
 
 function refused(refusal: string): AdminOpened {

@@ -66,7 +66,10 @@ export function readConfigFile(path: string): ConfigRead {
     if ((read.stats.mode & 0o077) !== 0) {
       warnings.push(`${path}: holds secrets and can be read by group or others: set its mode to 600`);
     }
-    const { admin, nostr, database, keys } = config.data;
+    const { admin, nostr, database, keys, baseUrl } = config.data;
+    if (baseUrl) {
+      warnings.push(`${path}: baseUrl is set, but there is no web approval: the access rules (acl) alone decide`);
+    }
     const { quickstart, ...redoubt } = config.data.redoubt;
     return {
       ok: true,

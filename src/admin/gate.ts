@@ -11,7 +11,7 @@ const STRANGERS_A_MINUTE = 10;
 
 export interface AdminGateOptions {
   /** hex */
-  admins: readonly string[];
+  admins(): readonly string[];
   admin(): Link<MainToAdmin, AdminToMain>;
   relays: Relays;
   dropped(reason: string): void;
@@ -40,7 +40,7 @@ export class AdminGate {
 
   /** An event that is addressed to the daemon. Admins have a lane of their own, which strangers cannot fill. */
   route(incoming: Incoming): void {
-    const lane = this.#options.admins.includes(incoming.head.pubkey) ? 'admin' : 'stranger';
+    const lane = this.#options.admins().includes(incoming.head.pubkey) ? 'admin' : 'stranger';
     if (lane === 'stranger' && !this.#strangers.take('', incoming.arrived)) {
       this.#options.dropped('strangers: rate');
       incoming.verdict?.(false, 'rate-limited: try again later');

@@ -25,6 +25,9 @@ export type AdminOpened =
   /** `exitCode`: 78 for a configuration that must be mended. */
   | { ok: false; refusal: string; exitCode: number };
 
+/** `keyChanged`: the file names another key for the daemon. */
+export type AdminReread = { ok: true; config: RedactedConfig; keyChanged: boolean } | { ok: false; refusal: string };
+
 export type MainToAdmin = MainProtocol<{
   /**
    * Reads the configuration file, takes the admin key out of it and keeps it here. `quickstart`: a data folder, in
@@ -47,6 +50,8 @@ export type MainToAdmin = MainProtocol<{
     /** ms that admins have to decide on a client's request */
     approvalTimeout: number;
   }>;
+  /** Reads the file again; the daemon's own key stays what it was. */
+  reread: Ask<null, AdminReread>;
   /** A key actor's port (KeyToAdmin), known to be this key's and no other's. */
   attachKey: Tell<{ keyName: string; port: MessagePort }>;
   /** An event addressed to the daemon's key. `lane`: strangers' events come in a narrow one. */
@@ -73,17 +78,28 @@ export type QuickstartMade =
     }
   | { ok: false; refusal: string };
 
+/** How far the unlocking of keys at start has come. `complete`: every key that should be is unlocked. */
+export type AutounlockState = { complete: boolean; unlocked: number; total: number; reasons: string[] };
+
 /** What the daemon tells about itself, for get_status. */
 export type DaemonStatus = {
   version: string;
   uptime: number;
   keys: { total: number; unlocked: number; locked: number; active: number };
-  relays: { url: string; state: string; roundTripMs: number | null }[];
+  /** Crashed too often, or their files are damaged. */
+  quarantined: { key: string; reason: string }[];
+  /** `reason`: why it is not ready. */
+  relays: { url: string; state: string; reason: string | null; roundTripMs: number | null; reconnects: number }[];
   /** Relays that clients brought along. */
   clientRelays?: { url: string; state: string; keys: number }[];
   curve: string;
   requests: { [outcome: string]: number };
   latency: { p50: number; p95: number; p99: number } | null;
+  /** Requests that wait for a key's thread, responses that wait for a relay. */
+  queues: { keys: number; publish: number };
+  /** How often keys got a thread, gave it back, lost it. */
+  threads: { activations: number; passivations: number; crashes: number };
+  autounlock: AutounlockState | null;
 };
 
 export type AdminToMain = MainProtocol<{

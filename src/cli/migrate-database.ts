@@ -101,6 +101,7 @@ async function run(installation: Installation, options: PolicyOpenOptions): Prom
       bound() {},
       forgetClients() {},
       clientRelaysChanged() {},
+      times() {},
       log() {},
     });
     const opened = await link.ask('open', options, { timeoutMs: MIGRATE_MS });

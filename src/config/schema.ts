@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { listenAddress, publicKey, relayUrl } from './values.ts';
+import { listenAddress, logLevel, moduleLevel, publicKey, relayUrl } from './values.ts';
 
 export type OptionMeta = {
   description: string;
@@ -11,6 +11,8 @@ export type OptionMeta = {
   byDefault?: string;
   /** Is not shown. */
   secret?: true;
+  /** Is taken over from a file that is read again (SIGHUP); what is not needs a restart. */
+  live?: true;
 };
 
 const seconds = z.int().max(365 * 86_400);
@@ -30,7 +32,7 @@ export const schema = z.object({
   admins: z
     .array(publicKey)
     .prefault([])
-    .meta(text('public keys that may administrate', { env: 'ADMIN_NPUBS', legacy: 'admin.npubs' })),
+    .meta(text('public keys that may administrate', { env: 'ADMIN_NPUBS', legacy: 'admin.npubs', live: true })),
   database: z
     .string()
     .nullable()
@@ -42,13 +44,18 @@ export const schema = z.object({
         byDefault: '`nsecbunker.db` in the data folder',
       }),
     ),
-  relays: relays.prefault([]).meta(text('relays that clients and keys meet on', { legacy: 'nostr.relays' })),
+  relays: relays
+    .prefault([])
+    .meta(text('relays that clients and keys meet on', { legacy: 'nostr.relays', live: true })),
   adminRelays: relays
     .prefault([])
-    .meta(text('relays of the admin RPC', { legacy: 'admin.adminRelays', byDefault: 'the same as `relays`' })),
+    .meta(
+      text('relays of the admin RPC', { legacy: 'admin.adminRelays', byDefault: 'the same as `relays`', live: true }),
+    ),
   advertisedRelays: relays.prefault([]).meta(
     text('relays in bunker URLs and in answers to clients', {
       byDefault: '`relays`; the embedded relay when there is no other',
+      live: true,
     }),
   ),
   allowPrivateRelays: z
@@ -89,7 +96,10 @@ export const schema = z.object({
     .prefault('auto')
     .meta(text('curve arithmetic: `native`, `wasm`, `noble`, or `auto` for the fastest that loads')),
   maxClockSkew: seconds.min(1).prefault(600).meta(text("s by which an event's time may differ from ours")),
-  maxFutureEvent: seconds.min(0).prefault(900).meta(text('s by which an event to be signed may lie in the future')),
+  maxFutureEvent: seconds
+    .min(0)
+    .prefault(900)
+    .meta(text('s by which an event to be signed may lie in the future', { live: true })),
   limits: z
     .object({
       content: z
@@ -98,17 +108,30 @@ export const schema = z.object({
         .max(16 * 1024 * 1024)
         .prefault(262_144)
         .meta(text("bytes of an event's content")),
-      clientRate: perSecond.positive().prefault(50).meta(text('requests a second of one client')),
-      clientBurst: z.int().min(1).max(1_000_000).prefault(200).meta(text('requests of one client at once')),
-      keyQueue: z.int().min(1).max(100_000).prefault(64).meta(text('requests that wait for one key')),
+      clientRate: perSecond
+        .positive()
+        .prefault(50)
+        .meta(text('requests a second of one client', { live: true })),
+      clientBurst: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .prefault(200)
+        .meta(text('requests of one client at once', { live: true })),
+      keyQueue: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .prefault(64)
+        .meta(text('requests that wait for one key', { live: true })),
       strangersPerKey: perSecond
         .min(0)
         .prefault(5)
-        .meta(text("strangers' events a second that are looked at, for one key")),
+        .meta(text("strangers' events a second that are looked at, for one key", { live: true })),
       strangersTotal: perSecond
         .min(0)
         .prefault(50)
-        .meta(text("strangers' events a second that are looked at, for all keys")),
+        .meta(text("strangers' events a second that are looked at, for all keys", { live: true })),
       clientRelays: z
         .int()
         .min(0)
@@ -120,7 +143,7 @@ export const schema = z.object({
         .min(100)
         .max(600_000)
         .prefault(30_000)
-        .meta(text('ms after which a request is not carried out any more')),
+        .meta(text('ms after which a request is not carried out any more', { live: true })),
     })
     .prefault({}),
   maxActiveKeys: z
@@ -143,13 +166,13 @@ export const schema = z.object({
   answerUnknown: z
     .enum(['connect', 'all', 'none'])
     .prefault('connect')
-    .meta(text('what clients without a binding are answered: failed connects, everything, nothing')),
+    .meta(text('what clients without a binding are answered: failed connects, everything, nothing', { live: true })),
   approvalTimeout: z
     .int()
     .min(0)
     .max(600_000)
     .prefault(10_000)
-    .meta(text('ms that admins have to decide on what no rule answers; 0 asks nobody')),
+    .meta(text('ms that admins have to decide on what no rule answers; 0 asks nobody', { live: true })),
   askForStrangers: z
     .boolean()
     .nullable()
@@ -172,11 +195,15 @@ export const schema = z.object({
     .prefault({}),
   log: z
     .object({
-      level: z.enum(['debug', 'info', 'warn', 'error']).prefault('info').meta(text('the least level that is written')),
+      level: logLevel.prefault('info').meta(text('the least level that is written', { live: true })),
+      levels: z
+        .array(moduleLevel)
+        .prefault([])
+        .meta(text('levels of single modules, for example `relays=debug`', { live: true })),
       format: z
         .enum(['auto', 'json', 'pretty'])
         .prefault('auto')
-        .meta(text('JSON lines, pretty lines, or `auto`: pretty on a terminal')),
+        .meta(text('JSON lines, pretty lines, or `auto`: pretty on a terminal', { live: true })),
     })
     .prefault({}),
 });

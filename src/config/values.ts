@@ -47,3 +47,20 @@ export const publicKey = z.string().transform((text, context): string => {
   context.addIssue('expected a public key, npub1... or 64 hex digits');
   return z.NEVER;
 });
+
+export const logLevel = z.enum(['debug', 'info', 'warn', 'error']);
+
+/** Parts of the daemon that the log names. */
+export const LOG_MODULES = ['main', 'relays', 'key', 'policy', 'admin', 'vault'] as const;
+
+const moduleName = z.enum(LOG_MODULES);
+
+export const moduleLevel = z.string().transform((text, context) => {
+  const [name, wanted] = text.split('=');
+  const module = moduleName.safeParse(name);
+  const level = logLevel.safeParse(wanted);
+  if (module.success && level.success && text.split('=').length === 2)
+    return { module: module.data, level: level.data };
+  context.addIssue(`expected MODULE=LEVEL with one of ${LOG_MODULES.join(', ')} and debug, info, warn or error`);
+  return z.NEVER;
+});

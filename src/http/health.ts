@@ -21,6 +21,8 @@ export interface Health {
   database: { writable: boolean; failure: string | null };
   relays: { [url: string]: string };
   keys: DaemonStatus['keys'];
+  quarantined: DaemonStatus['quarantined'];
+  autounlock: DaemonStatus['autounlock'];
   /** ISO 8601; null when nothing was written in this run. */
   audit: { lastWrite: string | null; writable: boolean };
   curve: string;
@@ -82,6 +84,8 @@ export class HealthCheck {
       database: { writable, failure: policy?.failure ?? null },
       relays: Object.fromEntries(status.relays.map(({ url, state }) => [relayName(url), state])),
       keys: status.keys,
+      quarantined: status.quarantined,
+      autounlock: status.autounlock,
       audit: { lastWrite: lastWrite === null ? null : new Date(lastWrite).toISOString(), writable },
       curve: status.curve,
       uptime: status.uptime,

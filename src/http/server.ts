@@ -10,7 +10,7 @@ export interface HttpOptions {
   listen: ListenAddress;
   hosts: readonly string[];
   apiKey: string | null;
-  signer: Observed & { health(): Promise<Findings> };
+  daemon: Observed & { health(): Promise<Findings> };
   metrics: Metrics;
 }
 
@@ -23,7 +23,7 @@ export interface HttpServer {
 const REQUEST_MS = 10_000;
 
 /** Serves `GET /api/health` and `GET /metrics`. Refused with one line when it cannot listen. */
-export async function startHttp({ listen, hosts, apiKey, signer, metrics }: HttpOptions): Promise<Outcome<HttpServer>> {
+export async function startHttp({ listen, hosts, apiKey, daemon, metrics }: HttpOptions): Promise<Outcome<HttpServer>> {
   const { default: fastify } = await import('fastify');
   const server = fastify({
     bodyLimit: 1024,
@@ -34,8 +34,8 @@ export async function startHttp({ listen, hosts, apiKey, signer, metrics }: Http
     frameworkErrors: unreadable,
   });
   const guard = new Guard({ listenHost: listen.host, hosts, apiKey });
-  const health = new HealthCheck(() => signer.health());
-  metrics.observe(signer);
+  const health = new HealthCheck(() => daemon.health());
+  metrics.observe(daemon);
 
   server.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
@@ -62,7 +62,8 @@ export async function startHttp({ listen, hosts, apiKey, signer, metrics }: Http
     await server.close();
   };
   try {
-    await server.listen(listen);
+    // A copy: the library writes into what it is given.
+    await server.listen({ ...listen });
   } catch (error) {
     await close();
     return { ok: false, refusal: whyNot(listen, (error as NodeJS.ErrnoException).code) };

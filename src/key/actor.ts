@@ -4,6 +4,7 @@ import { type Clock, unixNow } from '../actor/clock.ts';
 import type { Link } from '../actor/link.ts';
 import type { Secret } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
+import type { StageReporter } from '../metrics/stage-reporter.ts';
 import { Envelope, type Opened } from '../nip46/envelope.ts';
 import { type Answer, type Call, expired, methods, type Office, refused } from '../nip46/methods.ts';
 import { relayAuth } from '../nip46/relay-auth.ts';
@@ -13,7 +14,7 @@ import type { SignedEvent } from '../nip46/signed.ts';
 import type { Asked } from '../policy/protocol.ts';
 import { AdminDoor } from './admin-door.ts';
 import type { PolicyDoor } from './policy-door.ts';
-import type { KeyLimits, KeyToMain, Lane, MainToKey, Outcome } from './protocol.ts';
+import type { KeyLimits, KeySettings, KeyToMain, Lane, MainToKey, Outcome } from './protocol.ts';
 import { ClientRates } from './rate.ts';
 
 interface Arrived {
@@ -38,9 +39,11 @@ export class KeyActor {
   readonly #main: Link<KeyToMain, MainToKey>;
   readonly #envelope: Envelope;
   readonly #office: Office;
+  /** One object with the envelope's and the office's: `change` writes into it. */
   readonly #limits: KeyLimits;
   readonly #clock: Clock;
-  readonly #rates: ClientRates;
+  readonly #times: StageReporter;
+  #rates: ClientRates;
   readonly #complaints: ClientRates;
   /** At most one answer a minute to a stranger. */
   readonly #strangers = new ClientRates(1 / 60, 1);
@@ -54,13 +57,15 @@ export class KeyActor {
     key: PrivateKey,
     replayKey: Secret,
     policy: PolicyDoor,
-    settings: { limits: KeyLimits; relays: string[] },
+    settings: KeySettings,
     clock: Clock,
+    times: StageReporter,
   ) {
     this.#main = main;
-    this.#limits = settings.limits;
+    this.#limits = { ...settings.limits };
     this.#clock = clock;
-    this.#envelope = new Envelope(curve, key, replayKey, settings.limits, clock);
+    this.#times = times;
+    this.#envelope = new Envelope(curve, key, replayKey, this.#limits, clock);
     this.#rates = new ClientRates(settings.limits.clientRate, settings.limits.clientBurst);
     this.#complaints = new ClientRates(5, 10);
     this.#office = {
@@ -71,8 +76,9 @@ export class KeyActor {
       admins: new AdminDoor(main, clock),
       responses: new Responses(2 * settings.limits.maxClockSkew * 1000),
       clock,
-      limits: settings.limits,
+      limits: this.#limits,
       relays: settings.relays,
+      times,
     };
   }
 
@@ -100,6 +106,16 @@ export class KeyActor {
     return decision.ok ? auth.sign(key) : null;
   }
 
+  /** Limits and relays from the next request on; what clients have used of their rates starts anew if those changed. */
+  change({ limits, relays }: KeySettings): void {
+    const { clientRate, clientBurst } = this.#limits;
+    if (limits.clientRate !== clientRate || limits.clientBurst !== clientBurst) {
+      this.#rates = new ClientRates(limits.clientRate, limits.clientBurst);
+    }
+    Object.assign(this.#limits, limits);
+    this.#office.relays = relays;
+  }
+
   wipe(): void {
     this.#office.responses.clear();
     this.#envelope.wipe();
@@ -109,11 +125,15 @@ export class KeyActor {
     const event = this.#envelope.read(raw);
     if (typeof event === 'string') return this.#done(seq, '', event);
     if (this.#handled.has(event.id)) return this.#done(seq, '', 'dropped: replay');
+    const begun = this.#clock.mono();
     if (!this.#envelope.verify(event)) return this.#done(seq, '', 'dropped: signature');
+    const verified = this.#clock.mono();
+    this.#times.observe('verify', verified - begun);
     this.#remember(event.id);
     this.#main.tell('verified', { seq, id: event.id });
 
     const opened = this.#envelope.open(event);
+    this.#times.observe('decrypt', this.#clock.mono() - verified);
     if (typeof opened === 'string') return this.#done(seq, '', opened);
     const request = parseRequest(opened.text);
     if (request === null) return this.#done(seq, '', 'dropped: not a request');
@@ -182,7 +202,9 @@ export class KeyActor {
     if ('silent' in answer) return this.#done(seq, method, answer.outcome);
     const text =
       'error' in answer ? errorResponse(request.id, answer.error) : successResponse(request.id, answer.result);
+    const begun = this.#clock.mono();
     const response = this.#envelope.seal(opened, text);
+    this.#times.observe('seal', this.#clock.mono() - begun);
     this.#main.tell('done', { seq, method, outcome: answer.outcome, response });
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../actor/clock.ts';
+import type { AutounlockState } from '../admin/protocol.ts';
 import type { AutounlockInspection, AutounlockSources, UnlockResult } from '../keystore/protocol.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import type { Custody, KeyGroup, KnownKey, Source } from './custody.ts';
@@ -24,6 +25,8 @@ export class Autounlock {
   readonly #own: Inspected['own'];
   /** Why keys that should be unlocked are not, by name. */
   readonly #failed = new Map<string, string>();
+  /** Keys of the last sweep. */
+  #total = 0;
   #sweeping: Promise<void> | null = null;
   #wanted = false;
   /** Names of keys that were locked on purpose. */
@@ -72,15 +75,30 @@ export class Autounlock {
     for (const name of names) this.#failed.delete(name);
   }
 
-  /** Why the daemon is not well: keys that should be unlocked and are not. */
-  reasons(): string[] {
+  /** How far it has come, and why the daemon is not well where keys should be unlocked and are not; null when it is off. */
+  state(): AutounlockState | null {
+    if (!this.isOn) return null;
+    const reasons = this.#reasons();
+    return {
+      complete: reasons.length === 0,
+      unlocked: this.#total - this.#missing().length,
+      total: this.#total,
+      reasons,
+    };
+  }
+
+  #reasons(): string[] {
     if (this.#sweeping !== null) return ['autounlock is under way'];
     if (this.#fault !== null) return [this.#fault];
-    const missing = [...this.#failed].filter(([name]) => this.#options.custody.keys.named(name)?.unlocked !== true);
+    const missing = this.#missing();
     if (missing.length === 0) return [];
     const named = missing.slice(0, NAMED).map(([name, error]) => `${name} (${error})`);
     const more = missing.length > NAMED ? `, and ${missing.length - NAMED} more` : '';
     return [`autounlock is incomplete: ${named.join(', ')}${more}`];
+  }
+
+  #missing(): [name: string, error: string][] {
+    return [...this.#failed].filter(([name]) => this.#options.custody.keys.named(name)?.unlocked !== true);
   }
 
   /** One sweep at a time; what is asked for during one is done after it. */
@@ -161,6 +179,7 @@ export class Autounlock {
     const opened = new Set(results.flatMap((result) => result.unlocked).map((pubkey) => keys.get(pubkey)?.name));
     const failed = new Map(results.flatMap((result) => result.failed).map(({ name, error }) => [name, error]));
     this.#failed.clear();
+    this.#total = wanted.length;
     for (const { name } of wanted) {
       if (opened.has(name)) {
         this.#log('info', `autounlock: unlocked ${name}`);

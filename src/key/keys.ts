@@ -1,7 +1,8 @@
 import type { Incoming } from '../relay/protocol.ts';
 import { Places } from './places.ts';
+import type { KeySettings } from './protocol.ts';
 import type { Strangers } from './strangers.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { Surroundings, ThreadCounts } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
 import { VirtualKey } from './virtual-key.ts';
 
@@ -29,11 +30,22 @@ export class Keys {
   readonly #loading = new Map<string, Incoming[]>();
   #accepting = true;
 
-  constructor(around: Omit<Surroundings, 'takeThread' | 'rested'>, options: KeysOptions) {
+  constructor(around: Omit<Surroundings, 'takeThread' | 'rested' | 'events'>, options: KeysOptions) {
+    const events = { activations: 0, passivations: 0, crashes: 0 };
     const rested = () => this.#places.makeRoom();
-    this.#around = Object.assign(around, { takeThread: () => this.#takeThread(), rested });
+    this.#around = Object.assign(around, { events, takeThread: () => this.#takeThread(), rested });
     this.#options = options;
     this.#places = new Places(options.maxActive, () => this.#keys.values());
+  }
+
+  get events(): Readonly<ThreadCounts> {
+    return this.#around.events;
+  }
+
+  /** From the next request on, in running threads too. */
+  reconfigure({ keyQueue, ...settings }: KeySettings & { keyQueue: number }): void {
+    Object.assign(this.#around, { keyQueue, ...settings });
+    for (const key of this.#keys.values()) key.reconfigure();
   }
 
   /** Makes a key known, locked. */

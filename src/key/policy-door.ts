@@ -18,11 +18,14 @@ import type {
  */
 export class PolicyDoor {
   readonly #clock: Clock;
+  readonly #waited: (ms: number) => void;
   #link: Link<KeyToPolicy, PolicyToKey> | undefined;
   #waiters: (() => void)[] = [];
 
-  constructor(clock: Clock) {
+  /** @param waited told how long each decision took, ms */
+  constructor(clock: Clock, waited: (ms: number) => void = () => {}) {
     this.#clock = clock;
+    this.#waited = waited;
   }
 
   attach(port: MessagePort): void {
@@ -55,11 +58,21 @@ export class PolicyDoor {
   }
 
   relayAuth(request: RelayAuthRequest): Promise<Decision> {
-    return this.#ask((link, _again, timeoutMs) => link.ask('relayAuth', request, { timeoutMs }), request);
+    return this.#decided((link, _again, timeoutMs) => link.ask('relayAuth', request, { timeoutMs }), request);
+  }
+
+  async #ask(
+    send: (link: Link<KeyToPolicy, PolicyToKey>, again: boolean, timeoutMs: number) => Promise<Decision>,
+    request: Asked,
+  ): Promise<Decision> {
+    const begun = this.#clock.mono();
+    const decision = await this.#decided(send, request);
+    this.#waited(this.#clock.mono() - begun);
+    return decision;
   }
 
   /** Never rejects: what cannot be decided is not allowed. */
-  async #ask(
+  async #decided(
     send: (link: Link<KeyToPolicy, PolicyToKey>, again: boolean, timeoutMs: number) => Promise<Decision>,
     request: Pick<Asked, 'expires' | 'again'>,
   ): Promise<Decision> {

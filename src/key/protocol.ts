@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
 import type { CurveName } from '../curve/curve.ts';
+import type { StageReport } from '../metrics/stage-times.ts';
 import type { SignedEvent } from '../nip46/signed.ts';
 import type { LogLine } from '../policy/protocol.ts';
 
@@ -38,6 +39,13 @@ export type KeyLimits = {
   answerUnknown: 'connect' | 'all' | 'none';
 };
 
+/** What a key's thread is configured with. */
+export type KeySettings = {
+  limits: KeyLimits;
+  /** Advertised relays, sorted. */
+  relays: string[];
+};
+
 /**
  * `overflow`: the key's queue is full; if it is genuine, answer `overloaded`. `stranger`: the main thread knows no
  * binding of this client; whatever is not a `connect` is answered only if the policy actor knows one.
@@ -52,10 +60,7 @@ export type MainToKey = MainProtocol<{
       pubkey: string;
       vault: MessagePort;
       policy: MessagePort;
-      limits: KeyLimits;
-      /** Advertised relays, sorted. */
-      relays: string[];
-    },
+    } & KeySettings,
     { ok: true } | { ok: false; refusal: string }
   >;
   /**
@@ -72,6 +77,8 @@ export type MainToKey = MainProtocol<{
   introduce: Ask<{ client: string; secret: MessagePort }, SignedEvent | null>;
   /** NIP-42: signed for this relay and this challenge, once that is on record; null when it is not. */
   authenticate: Ask<{ relay: string; challenge: string }, SignedEvent | null>;
+  /** The configuration was read again: in force from the next request on. */
+  settings: Tell<KeySettings>;
   /** The policy actor was restarted. */
   policy: Tell<{ port: MessagePort }>;
   /** Overwrites the key; the thread is ended right after. */
@@ -85,6 +92,8 @@ export type KeyToMain = MainProtocol<{
   verified: Tell<{ seq: number; id: string }>;
   /** The end of an event: one for each `seq`. `response`: a signed event, to be published. */
   done: Tell<{ seq: number; method: string; outcome: Outcome; response: SignedEvent | null }>;
+  /** What the thread has counted since it last told. */
+  times: Tell<{ report: StageReport }>;
   /** This event waits for an admin's decision: it holds no place in the key's queue any more. */
   pending: Tell<{ seq: number }>;
   /** A port to the admin actor, which knows it as this key's. */

@@ -9,12 +9,17 @@ import { ClientRates } from './rate.ts';
  */
 export class Strangers {
   readonly #pool: VerifyPool;
-  readonly #perKey: ClientRates;
-  readonly #total: ClientRates;
+  #perKey!: ClientRates;
+  #total!: ClientRates;
 
   /** @param perKey @param total events a second */
   constructor(pool: VerifyPool, perKey: number, total: number) {
     this.#pool = pool;
+    this.setRates(perKey, total);
+  }
+
+  /** Events a second. What was used of the old rates is forgotten. */
+  setRates(perKey: number, total: number): void {
     this.#perKey = new ClientRates(perKey, perKey);
     this.#total = new ClientRates(total, total, 1);
   }

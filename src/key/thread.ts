@@ -3,6 +3,7 @@ import { Link } from '../actor/link.ts';
 import { ActorError, type Handlers } from '../actor/protocol.ts';
 import { startThread } from '../actor/thread.ts';
 import type { CurveName } from '../curve/curve.ts';
+import type { StageReport } from '../metrics/stage-times.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import type { KeyToMain, MainToKey } from './protocol.ts';
 
@@ -39,6 +40,7 @@ export class KeyThread {
     curve: CurveName | undefined,
     loaded: (curve: CurveName) => void,
     log: (line: LogLine) => void,
+    times: (report: StageReport) => void,
   ) {
     // 2 MiB of young generation measured 2 MiB less a thread, at no cost to throughput.
     this.#worker = startThread(file, {
@@ -56,6 +58,7 @@ export class KeyThread {
       },
       verified: ({ seq, id }) => this.#events?.verified(seq, id),
       done: (done) => this.#events?.done(done),
+      times: ({ report }) => times(report),
       pending: ({ seq }) => this.#events?.pending(seq),
       admins: () => {
         if (this.#events === undefined) throw new ActorError('failed', 'admins: this thread holds no key');

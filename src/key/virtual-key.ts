@@ -3,6 +3,7 @@ import { type Body, Transferred } from '../actor/protocol.ts';
 import { Restarts } from '../actor/restarts.ts';
 import type { Incoming } from '../relay/protocol.ts';
 import { Errands } from './errands.ts';
+import type { InFlight } from './in-flight.ts';
 import type { KeyToMain, Lane } from './protocol.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
@@ -14,17 +15,6 @@ import { verdictText } from './verdict-text.ts';
  * own holds it. `quarantined`: it crashed too often, or its file is damaged; it answers nothing, and health names it.
  */
 export type KeyState = 'locked' | 'expected' | 'inactive' | 'activating' | 'active' | 'quarantined';
-
-interface InFlight {
-  incoming: Incoming;
-  lane: Lane;
-  /** How many threads have had it. */
-  attempts: number;
-  /** The thread of now has it. */
-  isSent: boolean;
-  /** It waits for an admin, not for the key. */
-  pending: boolean;
-}
 
 /**
  * This part of the queue's length more is kept for clients that have less than it in the queue, so that one client
@@ -136,6 +126,7 @@ export class VirtualKey {
   async passivate(): Promise<boolean> {
     if (this.state !== 'active' || !this.isIdle) return false;
     this.state = 'inactive';
+    this.#around.events.passivations++;
     const thread = this.#thread;
     this.#thread = null;
     // What came after it was to yield: it queues up behind those who wait already.
@@ -180,6 +171,12 @@ export class VirtualKey {
     const done = this.#errands.run(this.state === 'active' ? this.#thread : null, work);
     if (this.state === 'inactive') void this.#activate();
     return done.finally(() => this.#settle());
+  }
+
+  /** Tells the thread, if there is one, what is configured now. */
+  reconfigure(): void {
+    const { limits, relays } = this.#around;
+    this.#thread?.link.tell('settings', { limits, relays });
   }
 
   /** Hands a new policy actor's port to the thread, if there is one. */
@@ -258,8 +255,7 @@ export class VirtualKey {
       },
     });
     const policy = this.#policyPort();
-    const { limits } = this.#around;
-    const relays = this.#around.relays();
+    const { limits, relays } = this.#around;
     const answer = await thread.link
       .ask(
         'activate',
@@ -274,6 +270,7 @@ export class VirtualKey {
       return this.#quarantine(answer.refusal);
     }
     this.state = 'active';
+    this.#around.events.activations++;
     this.#yields = false;
     this.#isWaiting = false;
     this.activeSince = this.#around.clock.mono();
@@ -330,11 +327,12 @@ export class VirtualKey {
     const { incoming } = entry;
     if (response === null) incoming.verdict?.(false, verdictText(outcome));
     else this.#around.publish(this.pubkey, incoming, response);
-    this.#around.finished(method, outcome, this.#around.clock.mono() - incoming.arrived);
+    this.#around.finished(this.name, incoming, method, outcome, this.#around.clock.mono() - incoming.arrived);
     this.#settle();
   }
 
   #crashed(reason: string): void {
+    this.#around.events.crashes++;
     for (const [seq, entry] of this.#inFlight) {
       entry.isSent = false;
       if (entry.attempts < MAX_ATTEMPTS) continue;

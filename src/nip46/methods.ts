@@ -6,6 +6,7 @@ import type { PrivateKey } from '../curve/curve.ts';
 import type { AdminDoor } from '../key/admin-door.ts';
 import type { PolicyDoor } from '../key/policy-door.ts';
 import type { Outcome } from '../key/protocol.ts';
+import type { StageReporter } from '../metrics/stage-reporter.ts';
 import type { Allowed, Asked, BoundMethod, DecideRequest, Decision, GrantedMethod } from '../policy/protocol.ts';
 import { permitted } from './approval.ts';
 import { labelOfMetadata } from './client-label.ts';
@@ -33,6 +34,7 @@ export interface Office {
   limits: { maxFutureEvent: number; maxContent: number; answerUnknown: 'connect' | 'all' | 'none' };
   /** Advertised relays, sorted. */
   relays: string[];
+  times: Pick<StageReporter, 'observe'>;
 }
 
 /** One request on its way. */
@@ -122,7 +124,9 @@ async function signEvent(office: Office, call: Call): Promise<Answer> {
   if (!decision.ok) return refused(decision);
   if (late(office, asked)) return expired();
 
+  const begun = office.clock.mono();
   const sig = given?.sig ?? bytesToHex(office.key.sign(hexToBytes(event.id)));
+  office.times.observe('sign', office.clock.mono() - begun);
   office.responses.set(asked.body, { createdAt: event.created_at, sig }, office.clock.mono());
   return allowed(signedEventJson({ ...event, sig }));
 }
@@ -192,7 +196,10 @@ function withPeer(
     );
     if (!decision.ok) return refused(decision);
     if (late(office, asked)) return expired();
-    return work(office, { pubkey, text, given }, (kept) => office.responses.set(asked.body, kept, office.clock.mono()));
+    const begun = office.clock.mono();
+    const answer = work(office, { pubkey, text, given }, (kept) => office.responses.set(asked.body, kept, begun));
+    office.times.observe('sign', office.clock.mono() - begun);
+    return answer;
   };
 }
 

@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../actor/clock.ts';
 import { Link, type PortLike } from '../actor/link.ts';
 import type { Handlers } from '../actor/protocol.ts';
+import { StageReporter } from '../metrics/stage-reporter.ts';
 import { beginAdmin, endAdmin, refusedAdmin } from './admin-log.ts';
 import { answerLogout, answerRequest } from './answer.ts';
 import { passOnce, writeApproval } from './commands/approvals.ts';
@@ -46,6 +47,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
   const { clock, random } = options;
   let engine: PolicyEngine | null = null;
   let admin: Link<PolicyToAdmin, AdminToPolicy> | null = null;
+  const times = new StageReporter((report) => main.tell('times', { report }));
 
   const opened = (): PolicyEngine => {
     if (engine === null) throw new Error('the database is not open');
@@ -62,6 +64,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
         bound: (keyName, client) => main.tell('bound', { keyName, client }),
         forgetClients: () => main.tell('forgetClients', null),
         clientRelaysChanged: () => main.tell('clientRelaysChanged', null),
+        committed: (ms) => times.observe('commit', ms),
         head: (head) => admin?.tell('head', head),
       });
       if (!result.ok) return result;
@@ -76,8 +79,12 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
     keys: () => opened().commits.alone(async () => listKeys(opened().store, opened().legacyKeys)),
     createKey: (wanted) => makeKey(wanted),
     clientRelays: () => opened().commits.alone(async () => opened().clientRelays()),
-    advertise: ({ relays }) => void engine?.announce(relays),
     clients: ({ keyName }) => opened().commits.alone(async () => opened().desk.lookups.clients(keyName)),
+    status: () => opened().status(),
+    settings: ({ reserved, advertised }) => {
+      engine?.reserve(reserved);
+      void engine?.announce(advertised);
+    },
     health: () => opened().health(),
     close: async () => {
       await engine?.close();

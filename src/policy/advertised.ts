@@ -49,7 +49,7 @@ export class Advertised {
   }
 
   #inForce(since: number): void {
+    if (since !== this.#since) this.#told.clear();
     this.#since = since;
-    this.#told.clear();
   }
 }

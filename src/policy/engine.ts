@@ -26,6 +26,7 @@ export interface Outside {
   bound: (keyName: string, client: string) => void;
   forgetClients: () => void;
   clientRelaysChanged: () => void;
+  committed?: (ms: number) => void;
   head: (head: { seq: number; hash: string; cut: number; at: number }) => void;
 }
 
@@ -52,6 +53,7 @@ export class PolicyEngine {
   readonly #window: number;
   /** The wall clock minus the monotonic one, when the database was opened. */
   readonly #drift: number;
+  readonly #reserved: Set<string>;
   readonly #timers: NodeJS.Timeout[] = [];
   #toldHead = '';
   /** The last KeyUser when the main thread was last told to forget who is bound. */
@@ -86,6 +88,7 @@ export class PolicyEngine {
     // An event is good for its skew on both sides of now: nothing younger than twice that may be forgotten.
     this.#window = 2 * options.maxClockSkew * SECOND_MS + MINUTE_MS;
     this.#drift = clock.now() - clock.mono();
+    this.#reserved = new Set(options.reserved);
     const lookups = new Lookups(store.db);
     const writes = new Writes(store.db);
     const index = new Index(lookups);
@@ -106,7 +109,7 @@ export class PolicyEngine {
       passes: new Passes(clock),
       askForStrangers: options.askForStrangers ?? store.origin === 'adopted',
       kindsNotInAll: new Set(options.kindsNotInAll ?? KINDS_NOT_IN_ALL[store.origin]),
-      reserved: new Set(options.reserved),
+      reserved: this.#reserved,
       bound: outside.bound,
       advertised: new Advertised(lookups, writes, journal),
       clientRelaysChanged: (added = false) => {
@@ -125,6 +128,7 @@ export class PolicyEngine {
         outside.log({ level: 'warn', message: 'the clock was set back', fields: {} });
         this.#remember();
       },
+      onCommit: (ms) => outside.committed?.(ms),
       onFault: (reason) => this.#reportFault(reason),
     });
     this.#toldHead = this.#headKey();
@@ -157,7 +161,14 @@ export class PolicyEngine {
       failure: this.commits.failure,
       schemaVersion: this.store.schemaVersion,
       auditRows: journal.rows,
+      waiting: this.commits.waiting,
     };
+  }
+
+  /** Pubkeys that no client may decrypt from, from the next decision on. */
+  reserve(pubkeys: readonly string[]): void {
+    this.#reserved.clear();
+    for (const pubkey of pubkeys) this.#reserved.add(pubkey);
   }
 
   /** A write that has to reach the disk. */

@@ -33,6 +33,8 @@ export interface GroupCommitOptions {
   onForeignChange: () => void;
   /** The wall clock was set back. */
   onClockSetBack: () => void;
+  /** A transaction took this long, ms. */
+  onCommit?: (ms: number) => void;
   /** Null: it can be written again. */
   onFault: (reason: string | null) => void;
 }
@@ -73,6 +75,11 @@ export class GroupCommit {
   /** Why the last write failed; null while writes succeed. */
   get failure(): string | null {
     return this.#failure;
+  }
+
+  /** How many wait to be decided. */
+  get waiting(): number {
+    return this.#inbox.length;
   }
 
   submit<T>(task: Task<T>): Promise<T> {
@@ -177,7 +184,10 @@ export class GroupCommit {
     // The lock may have been long in coming, or the process have stood still: nothing is carried out too late.
     const done = clock.mono();
     if (batch.some(({ expires }) => mono < expires && expires <= done)) throw new Conflict();
-    if (journal.commit()) this.#recovered();
+    if (journal.commit()) {
+      this.#options.onCommit?.(clock.mono() - mono);
+      this.#recovered();
+    }
     replay.keep();
     for (const [i, entry] of answered.entries()) entry.resolve(answers[i]);
     return this.#waitForLock(locked);

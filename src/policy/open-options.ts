@@ -8,11 +8,11 @@ import type { PolicyOpenOptions } from './protocol.ts';
  */
 export function policyOptions(
   config: Config,
-  daemonPubkey: string,
+  reserved: string[],
   keys: { inKeystore: number; legacy: string[] },
   flags: { allowEmptyDatabase: boolean; migrate: boolean },
 ): PolicyOpenOptions {
-  const { database, admins, maxClockSkew, auditRetentionDays, kindsNotInAll, askForStrangers } = config;
+  const { database, maxClockSkew, auditRetentionDays, kindsNotInAll, askForStrangers } = config;
   return {
     databasePath: database,
     maxClockSkew,
@@ -20,7 +20,7 @@ export function policyOptions(
     kindsNotInAll,
     askForStrangers,
     legacyKeys: keys.legacy,
-    reserved: [...admins, daemonPubkey],
+    reserved,
     keysInKeystore: keys.inKeystore + keys.legacy.length,
     ...flags,
   };

@@ -1,5 +1,6 @@
 /** What is said to and by the policy actor. Shapes only; docs/POLICY.md says what the answers mean. */
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
+import type { StageReport } from '../metrics/stage-times.ts';
 import type { Introduced, Introduction } from './introduced.ts';
 
 /** NIP-46 methods that a rule must grant. */
@@ -322,6 +323,8 @@ export type PolicyStatus = {
   failure: string | null;
   schemaVersion: number;
   auditRows: number;
+  /** Requests that wait for a decision. */
+  waiting: number;
 };
 
 export type PolicyOpenOptions = {
@@ -358,8 +361,10 @@ export type MainToPolicy = MainProtocol<{
   clients: Ask<{ keyName: string }, string[]>;
   /** Relays that clients with live bindings brought along; the oldest binding first. */
   clientRelays: Ask<null, { keyName: string; relays: string[] }[]>;
-  /** What is advertised to clients now, sorted. */
-  advertise: Tell<{ relays: string[] }>;
+  /** As far as it is known without a write. */
+  status: Ask<null, PolicyStatus>;
+  /** What is configured now. `advertised`: the relays that clients are told, sorted. */
+  settings: Tell<{ reserved: string[]; advertised: string[] }>;
   /** A real write, durable, that leaves nothing behind. */
   health: Ask<null, PolicyStatus>;
   /** Finishes what is queued, writes the head, closes the database. */
@@ -372,6 +377,8 @@ export type PolicyToMain = MainProtocol<{
   clientRelaysChanged: Tell<null>;
   /** The database was changed by somebody else: forget what `clients` said. */
   forgetClients: Tell<null>;
+  /** What the thread has counted since it last told. */
+  times: Tell<{ report: StageReport }>;
   log: Tell<LogLine>;
 }>;
 
@@ -380,4 +387,6 @@ export type LogLine = {
   level: 'debug' | 'info' | 'warn' | 'error';
   message: string;
   fields: { readonly [key: string]: string | number | boolean | null };
+  /** Which part of the daemon says it; put there by the main thread. */
+  module?: string;
 };

@@ -2,6 +2,7 @@ import type { LookupFunction } from 'node:net';
 import type { Clock } from '../actor/clock.ts';
 import type { LogLine, Outcome } from '../policy/protocol.ts';
 import type { RelayCounts } from './counts.ts';
+import { drained } from './drained.ts';
 import { type LinkLimits, RelayLink } from './link.ts';
 import type { Authenticators } from './link-auth.ts';
 import type { EventHead, RelayState } from './protocol.ts';
@@ -117,6 +118,11 @@ export class ClientRelays {
       const { url, state } = link.status();
       return { url, state, keys: keys.size };
     });
+  }
+
+  /** Resolves when those that are connected have taken what was published, after `ms` in any case. */
+  drain(ms: number): Promise<void> {
+    return drained(() => [...this.#held.values()].map(({ link }) => link.status()), this.#options.clock, ms);
   }
 
   close(): void {

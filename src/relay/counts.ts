@@ -47,6 +47,8 @@ export type RelayCount = (typeof RELAY_COUNTS)[number];
 
 /** Counters of the whole relay layer; they only grow. */
 export class RelayCounts {
+  /** Told how long an event of ours took until a relay had it, ms. */
+  onPublished: (ms: number) => void = () => {};
   readonly values = Object.fromEntries(RELAY_COUNTS.map((name) => [name, 0])) as Record<RelayCount, number>;
 
   add(name: RelayCount): void {

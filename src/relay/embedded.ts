@@ -279,7 +279,8 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'another program listens there' : (error.code ?? 'it failed');
-      reject(new Error(`embedded relay: cannot listen on ${host}:${port}: ${why}; choose another address or port`));
+      const message = `embedded relay: cannot listen on ${host}:${port}: ${why}; choose another address or port`;
+      reject(Object.assign(new Error(message), { code: error.code, syscall: error.syscall }));
     });
     server.listen(port, host, () => {
       server.removeAllListeners('error');

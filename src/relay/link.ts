@@ -144,7 +144,7 @@ export class RelayLink {
   status(): RelayStatus {
     const { state, reason } = this.#state();
     const roundTripMs = this.#probe?.roundTripMs ?? null;
-    return { url: this.url, state, reason, roundTripMs, reconnects: this.#reconnects };
+    return { url: this.url, state, reason, roundTripMs, reconnects: this.#reconnects, queued: this.#outbox.size };
   }
 
   #state(): { state: RelayState; reason: string | null } {

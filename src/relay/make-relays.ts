@@ -1,10 +1,13 @@
 import type { Clock } from '../actor/clock.ts';
 import type { Config } from '../config.ts';
+import type { Keys } from '../key/keys.ts';
+import { RelayAuths } from '../key/relay-auths.ts';
+import type { VerifyPool } from '../nip46/verify-pool.ts';
 import type { LogLine } from '../policy/protocol.ts';
-import { version } from '../version.ts';
 import { ClientRelays } from './client-relays.ts';
 import { RelayCounts } from './counts.ts';
-import { EmbeddedRelay } from './embedded.ts';
+import type { EmbeddedRelay } from './embedded.ts';
+import { embeddedOf } from './embedded-of.ts';
 import { HandledIds } from './handled.ts';
 import type { Authenticators } from './link-auth.ts';
 import { publicLookup } from './public-address.ts';
@@ -13,12 +16,13 @@ import { Relays } from './relays.ts';
 export interface RelayNeeds {
   clock: Clock;
   log: (line: LogLine) => void;
-  /** Is this pubkey one whose requests are ours to verify? */
-  isOurs(pubkey: string): boolean;
-  verify(raw: string): Promise<boolean | 'busy'>;
+  verify: VerifyPool;
+  keys: Keys;
+  isDaemon(pubkey: string): boolean;
   /** A signed event of the daemon's to itself. */
   makeProbe(): Promise<string>;
-  auth: Required<Authenticators>;
+  /** NIP-42's event of the daemon's key. */
+  signIn(relay: string, challenge: string): Promise<string | null>;
 }
 
 const random = Math.random;
@@ -28,12 +32,15 @@ export function makeRelays(
   config: Config,
   needs: RelayNeeds,
 ): { embedded: EmbeddedRelay | undefined; relays: Relays; clientRelays: ClientRelays } {
-  const { relays: urls, adminRelays, embeddedRelay, maxClockSkew, limits, allowPrivateRelays } = config;
-  const { clock, log, makeProbe, auth } = needs;
-  const embedded = embeddedRelay.enabled ? makeEmbedded(config, needs) : undefined;
+  const { embeddedRelay, maxClockSkew, limits, allowPrivateRelays } = config;
+  const { clock, log, verify, keys, isDaemon, makeProbe, signIn } = needs;
+  const isOurs = (pubkey: string) => isDaemon(pubkey) || keys.get(pubkey)?.listens === true;
+  const embedded = embeddedRelay.enabled ? embeddedOf(config, { clock, random, verify, isOurs }) : undefined;
+  const keyAuths = new RelayAuths({ clock, get: (pubkey) => keys.get(pubkey) });
+  const key: Authenticators['key'] = (pubkey, relay, challenge) => keyAuths.sign(pubkey, relay, challenge);
   const counts = embedded?.counts ?? new RelayCounts();
   const relays = new Relays({
-    urls: [...new Set([...urls, ...adminRelays])],
+    urls: relaysOf(config),
     ...(embedded === undefined ? {} : { embedded }),
     clock,
     random,
@@ -41,7 +48,7 @@ export function makeRelays(
     log,
     counts,
     makeProbe,
-    auth,
+    auth: { daemon: signIn, key },
   });
   const clientRelays = new ClientRelays({
     relays,
@@ -50,26 +57,14 @@ export function makeRelays(
     counts,
     log,
     // The daemon's key is nobody's business there.
-    auth: { key: auth.key },
+    auth: { key },
     lookup: allowPrivateRelays ? undefined : publicLookup(),
     most: limits.clientRelays,
   });
   return { embedded, relays, clientRelays };
 }
 
-function makeEmbedded({ embeddedRelay, maxClockSkew, limits }: Config, needs: RelayNeeds): EmbeddedRelay {
-  return new EmbeddedRelay({
-    host: embeddedRelay.listen.host,
-    port: embeddedRelay.listen.port,
-    clock: needs.clock,
-    random,
-    isOurs: needs.isOurs,
-    verify: async (raw) => {
-      const verified = await needs.verify(raw);
-      if (verified === 'busy') throw new Error('busy');
-      return verified;
-    },
-    software: { name: 'redoubt', version },
-    limits: { maxContent: limits.content, skew: maxClockSkew },
-  });
+/** The outside relays that the configuration names. */
+export function relaysOf({ relays, adminRelays }: Config): string[] {
+  return [...new Set([...relays, ...adminRelays])];
 }

@@ -135,6 +135,7 @@ export class Outbox {
     if (ok || reason.startsWith('duplicate:')) {
       if (now >= this.#coolUntil) this.#taken();
       this.#counts.add('published');
+      this.#counts.onPublished(now - (entry.expires - this.#limits.deadlineMs));
       this.#end(entry, true, reason);
     } else if (reason.startsWith('rate-limited:')) {
       this.#counts.add('publish: rate-limited');

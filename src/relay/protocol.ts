@@ -43,4 +43,6 @@ export interface RelayStatus {
   /** ms, of the last probe that came back */
   roundTripMs: number | null;
   reconnects: number;
+  /** Events of ours that wait to be sent or to be taken. */
+  queued: number;
 }

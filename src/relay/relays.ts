@@ -1,6 +1,7 @@
 import type { Clock } from '../actor/clock.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import { RelayCounts } from './counts.ts';
+import { drained } from './drained.ts';
 import type { EmbeddedRelay } from './embedded.ts';
 import type { HandledIds } from './handled.ts';
 import type { WireEvent } from './head.ts';
@@ -74,6 +75,11 @@ export class Relays {
     await this.#options.embedded?.close();
   }
 
+  /** Resolves when the relays that are connected have taken what was published, after `ms` in any case. */
+  async drain(ms: number): Promise<void> {
+    await drained(() => this.status(), this.#options.clock, ms);
+  }
+
   /** Events that were not handled before, from whichever relay they came first. Nothing in them is verified. */
   onEvent(handler: (incoming: Incoming) => void): void {
     this.#handler = handler;
@@ -136,13 +142,18 @@ export class Relays {
     return Promise.all(names.map((name) => this.#publishAt(name, raw, head)));
   }
 
+  /** Where the layer counts. */
+  get counting(): RelayCounts {
+    return this.#counts;
+  }
+
   status(): RelayStatus[] {
     const statuses = [...this.#links.values()].map((link) => link.status());
     const { embedded } = this.#options;
     if (embedded === undefined) return statuses;
     const state = embedded.url === null ? 'closed' : 'ready';
     const reason = embedded.url === null ? 'not listening' : null;
-    return [{ url: embedded.url ?? EMBEDDED, state, reason, roundTripMs: null, reconnects: 0 }, ...statuses];
+    return [{ url: embedded.url ?? EMBEDDED, state, reason, roundTripMs: null, reconnects: 0, queued: 0 }, ...statuses];
   }
 
   /** How often what happened, for metrics. */
@@ -154,7 +165,9 @@ export class Relays {
     const { embedded } = this.#options;
     if (name === EMBEDDED && embedded !== undefined) {
       if (embedded.url === null) return { relay: name, ok: false, reason: 'not listening' };
+      const begun = this.#options.clock.mono();
       const listeners = embedded.inject(raw, head);
+      this.#counts.onPublished(this.#options.clock.mono() - begun);
       return { relay: name, ok: true, reason: listeners === 0 ? 'nobody listens' : '' };
     }
     const link = this.#links.get(name);

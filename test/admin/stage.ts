@@ -211,7 +211,7 @@ export class Records {
         return ok(this.audit);
       },
       pair: ({ keyName, pairing }) => ok(this.pair(keyName, pairing)),
-      status: () => ({ writable: true, lastWrite: null, failure: null, schemaVersion: 3, auditRows: 7 }),
+      status: () => ({ writable: true, lastWrite: null, failure: null, schemaVersion: 3, auditRows: 7, waiting: 0 }),
     };
   }
 
@@ -544,6 +544,10 @@ export function mainHandlers(main: MainThread, records: Records): Handlers<Admin
       curve: 'wasm',
       requests: { allowed: 3 },
       latency: null,
+      quarantined: [],
+      queues: { keys: 0, publish: 0 },
+      threads: { activations: 1, passivations: 0, crashes: 0 },
+      autounlock: null,
     }),
     log: (line) => main.logs.push(line),
   };

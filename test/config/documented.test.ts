@@ -19,6 +19,18 @@ test('every documented option exists', () => {
   for (const line of listed) assert.ok(known.includes(line), `not an option: ${line}`);
   assert.is(listed.length, options.length);
 });
+test('the options that need no restart are the documented ones', () => {
+  const [, section = ''] = page.split('## Changing it while the daemon runs');
+  const listed = [...section.split('All others')[0]!.matchAll(/`([\w.]+)`[,.\n ]/g)].map((match) => match[1]!);
+  const known = new Set(options.map(({ path }) => path));
+  assert.equal(
+    listed.filter((name) => known.has(name)).sort(),
+    options
+      .filter(({ live }) => live)
+      .map(({ path }) => path)
+      .sort(),
+  );
+});
 test('no two options share a variable', () => {
   assert.is(new Set(options.map(({ env }) => env)).size, options.length);
 });

@@ -7,17 +7,21 @@ export const status: DaemonStatus = {
   uptime: 61,
   keys: { total: 5, unlocked: 3, locked: 2, active: 1 },
   relays: [
-    { url: 'ws://127.0.0.1:4736', state: 'ready', roundTripMs: null },
-    { url: 'wss://relay.example/?token=hunter2', state: 'degraded', roundTripMs: 250 },
+    { url: 'ws://127.0.0.1:4736', state: 'ready', reason: null, roundTripMs: null, reconnects: 0 },
+    { url: 'wss://relay.example/?token=hunter2', state: 'degraded', reason: 'slow', roundTripMs: 250, reconnects: 3 },
   ],
   curve: 'wasm',
   requests: {},
   latency: null,
+  quarantined: [{ key: 'broken', reason: 'key file is damaged' }],
+  queues: { keys: 4, publish: 5 },
+  threads: { activations: 9, passivations: 8, crashes: 7 },
+  autounlock: { complete: false, unlocked: 3, total: 5, reasons: [] },
 };
 
 export const well: Findings = {
   status,
-  policy: { writable: true, lastWrite: 1_700_000_000_123, failure: null, schemaVersion: 3, auditRows: 9 },
+  policy: { writable: true, lastWrite: 1_700_000_000_123, failure: null, schemaVersion: 3, auditRows: 9, waiting: 6 },
   schemaVersion: 3,
   reasons: [],
 };
@@ -30,8 +34,11 @@ export class ObservedDaemon implements Observed {
   status(): DaemonStatus {
     return status;
   }
-  gauges() {
-    return { queued: 4, relayCounts: { published: 7, 'dropped: malformed': 2 } };
+  relayCounts() {
+    return { published: 7, 'dropped: malformed': 2 };
+  }
+  async policy() {
+    return well.policy;
   }
   async health(): Promise<Findings> {
     this.looks++;

@@ -1,5 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { StageReporter } from '../../src/metrics/stage-reporter.ts';
+import type { StageReport } from '../../src/metrics/stage-times.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { ObservedDaemon } from './daemon.ts';
 
@@ -48,11 +50,43 @@ test('latencies: a histogram in seconds, quantiles of the last ones in ms', asyn
   for (let ms = 1; ms <= 100; ms++) metrics.finished('ping', 'allowed', ms);
   assert.equal(metrics.latency(), { p50: 50, p95: 95, p99: 99 });
   assert.ok(
-    (await samples(metrics, 'redoubt_request_seconds_bucket')).includes('redoubt_request_seconds_bucket{le="0.01"} 10'),
+    (await samples(metrics, 'redoubt_request_seconds_bucket')).includes(
+      'redoubt_request_seconds_bucket{le="0.01",stage="total"} 10',
+    ),
   );
-  assert.equal(await samples(metrics, 'redoubt_request_seconds_count'), ['redoubt_request_seconds_count 100']);
+  assert.equal(await samples(metrics, 'redoubt_request_seconds_count'), [
+    'redoubt_request_seconds_count{stage="total"} 100',
+  ]);
   for (let i = 0; i < 2048; i++) metrics.finished('ping', 'allowed', 7);
   assert.equal(metrics.latency(), { p50: 7, p95: 7, p99: 7 });
+});
+test('times of threads are added up by stage: what a thread told is not lost, and nothing is told twice', async () => {
+  const metrics = new Metrics();
+  const reports: StageReport[] = [];
+  const thread = new StageReporter((report) => reports.push(report));
+  thread.observe('verify', 0.3);
+  thread.observe('verify', 40_000);
+  thread.observe('commit', 4);
+  thread.flush();
+  thread.flush();
+  assert.is(reports.length, 1);
+  for (const report of [...reports, ...reports]) metrics.times.add(report);
+  const buckets = await samples(metrics, 'redoubt_request_seconds_bucket');
+  for (const [le, stage, count] of [
+    ['0.0002', 'verify', 0],
+    ['0.0005', 'verify', 2],
+    ['30', 'verify', 2],
+    ['+Inf', 'verify', 4],
+    ['0.002', 'commit', 0],
+    ['0.005', 'commit', 2],
+  ] as const) {
+    const line = `redoubt_request_seconds_bucket{le="${le}",stage="${stage}"} ${count}`;
+    assert.ok(buckets.includes(line), line);
+  }
+  assert.equal(await samples(metrics, 'redoubt_request_seconds_sum'), [
+    'redoubt_request_seconds_sum{stage="commit"} 0.008',
+    'redoubt_request_seconds_sum{stage="verify"} 80.0006',
+  ]);
 });
 test('what is dropped has no latency', () => {
   const metrics = new Metrics();
@@ -64,12 +98,15 @@ test("the daemon's own gauges, nsecbunkerd's two among them", async () => {
   metrics.observe(new ObservedDaemon());
   const one = async (name: string) => (await samples(metrics, name)).join('\n');
   assert.is(await one('redoubt_info'), 'redoubt_info{version="1.2.3",curve="wasm"} 1');
-  assert.is(await one('redoubt_queue_depth'), 'redoubt_queue_depth 4');
+  assert.is(
+    await one('redoubt_queue_depth'),
+    'redoubt_queue_depth{queue="keys"} 4\nredoubt_queue_depth{queue="policy"} 6\nredoubt_queue_depth{queue="publish"} 5',
+  );
   assert.is(await one('nsecbunkerd_keys_unlocked_total'), 'nsecbunkerd_keys_unlocked_total 3');
   assert.is(await one('nsecbunkerd_keys_locked_total'), 'nsecbunkerd_keys_locked_total 2');
   assert.is(
     await one('redoubt_keys'),
-    'redoubt_keys{state="active"} 1\nredoubt_keys{state="locked"} 2\nredoubt_keys{state="unlocked"} 3',
+    'redoubt_keys{state="active"} 1\nredoubt_keys{state="locked"} 2\nredoubt_keys{state="quarantined"} 1\nredoubt_keys{state="unlocked"} 3',
   );
   assert.is(
     await one('redoubt_relay_state'),
@@ -79,6 +116,16 @@ test("the daemon's own gauges, nsecbunkerd's two among them", async () => {
     await one('redoubt_relay_round_trip_seconds'),
     'redoubt_relay_round_trip_seconds{relay="wss://relay.example/"} 0.25',
   );
+  assert.is(
+    await one('redoubt_relay_reconnects_total'),
+    'redoubt_relay_reconnects_total{relay="ws://127.0.0.1:4736"} 0\nredoubt_relay_reconnects_total{relay="wss://relay.example/"} 3',
+  );
+  assert.is(await one('redoubt_key_activations_total'), 'redoubt_key_activations_total 9');
+  assert.is(await one('redoubt_key_passivations_total'), 'redoubt_key_passivations_total 8');
+  assert.is(await one('redoubt_key_crashes_total'), 'redoubt_key_crashes_total 7');
+  assert.is(await one('redoubt_audit_writable'), 'redoubt_audit_writable 1');
+  assert.is(await one('redoubt_audit_rows'), 'redoubt_audit_rows 9');
+  assert.is(await one('redoubt_autounlock_missing_keys'), 'redoubt_autounlock_missing_keys 2');
   assert.match(await one('redoubt_relay_events_total'), 'redoubt_relay_events_total{event="published"} 7');
 });
 test.run();

@@ -16,7 +16,7 @@ async function start(options: Partial<HttpOptions> = {}): Promise<string> {
   daemon = new ObservedDaemon();
   metrics = new Metrics();
   const listen = { host: '127.0.0.1', port: 0 };
-  const started = await startHttp({ listen, hosts: [], apiKey: null, signer: daemon, metrics, ...options });
+  const started = await startHttp({ listen, hosts: [], apiKey: null, daemon, metrics, ...options });
   if (!started.ok) throw new Error(started.refusal);
   server = started.value;
   return server.url;
@@ -42,6 +42,8 @@ health('says 200 and what it found', async () => {
     database: { writable: true, failure: null },
     relays: { 'ws://127.0.0.1:4736': 'ready', 'wss://relay.example/': 'degraded' },
     keys: { total: 5, unlocked: 3, locked: 2, active: 1 },
+    quarantined: [{ key: 'broken', reason: 'key file is damaged' }],
+    autounlock: { complete: false, unlocked: 3, total: 5, reasons: [] },
     audit: { lastWrite: '2023-11-14T22:13:20.123Z', writable: true },
     curve: 'wasm',
     uptime: 61,
@@ -102,7 +104,7 @@ door('metrics are free on loopback while no key is configured', async () => {
   const got = await get(`${url}/metrics`);
   assert.is(got.status, 200);
   assert.match(got.headers['content-type'] ?? '', /^text\/plain; version=0\.0\.4/);
-  assert.match(got.text, 'redoubt_queue_depth 4');
+  assert.match(got.text, 'redoubt_queue_depth{queue="keys"} 4');
   assert.match(got.text, 'process_cpu_seconds_total');
   assert.match(got.text, 'nodejs_eventloop_lag_p99_seconds');
 });
@@ -171,7 +173,7 @@ door('an address that is taken is refused with what to do', async () => {
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   const { port } = other.address() as { port: number };
   const listen = { host: '127.0.0.1', port };
-  const result = await startHttp({ listen, hosts: [], apiKey: null, signer: daemon, metrics: new Metrics() });
+  const result = await startHttp({ listen, hosts: [], apiKey: null, daemon, metrics: new Metrics() });
   other.close();
   assert.ok(!result.ok);
   assert.is(

@@ -13,8 +13,8 @@ async function knows(rig: Rig, client: string, body = fresh()): Promise<boolean>
   return decision.knowsRelays === true;
 }
 
-async function advertise(rig: Rig, relays: string[]): Promise<void> {
-  rig.main.tell('advertise', { relays });
+async function advertise(rig: Rig, advertised: string[]): Promise<void> {
+  rig.main.tell('settings', { reserved: [], advertised });
   // Behind it in the queue.
   await rig.main.ask('health', null);
 }
@@ -89,7 +89,7 @@ test('while the list cannot be written down, everybody is told', async () => {
   await rig.pair(late, RULE);
   const other = rig.other();
   other.exec('BEGIN IMMEDIATE');
-  rig.main.tell('advertise', { relays: ['wss://b.example'] });
+  rig.main.tell('settings', { reserved: [], advertised: ['wss://b.example'] });
   await rig.main.ask('keys', null);
   assert.is(await knows(rig, late), false);
   other.exec('ROLLBACK');

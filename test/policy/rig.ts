@@ -84,6 +84,7 @@ export class Rig {
     this.#ports.push(main.port1, main.port2);
     this.main = new Link<MainToPolicy, PolicyToMain>(main.port2, {
       bound: ({ keyName, client }) => void this.bound.push(`${keyName} ${client}`),
+      times: () => {},
       forgetClients: () => void this.forgotten++,
       clientRelaysChanged: () => void this.relaysChanged++,
       log: (line) => void this.logs.push(line),

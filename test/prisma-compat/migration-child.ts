@@ -10,6 +10,7 @@ const policy = new Link<MainToPolicy, PolicyToMain>(worker, {
   bound() {},
   forgetClients() {},
   clientRelaysChanged() {},
+  times() {},
   log() {},
 });
 // Answered, with an error, by an actor that has loaded.

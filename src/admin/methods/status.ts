@@ -23,10 +23,10 @@ export const getStatus = method({
 /** A policy actor that does not answer is a state too, and the one that an operator asks for the status in. */
 async function policyStatus(desk: Desk): Promise<object> {
   try {
-    const { schemaVersion, writable, lastWrite, failure, auditRows } = await desk.policy.ask('status', null);
-    return { schemaVersion, audit: { writable, lastWrite: iso(lastWrite), failure, rows: auditRows } };
+    const { schemaVersion, writable, lastWrite, failure, auditRows, waiting } = await desk.policy.ask('status', null);
+    return { schemaVersion, audit: { writable, lastWrite: iso(lastWrite), failure, rows: auditRows, waiting } };
   } catch {
     const failure = 'the policy actor does not answer';
-    return { schemaVersion: null, audit: { writable: false, lastWrite: null, failure, rows: null } };
+    return { schemaVersion: null, audit: { writable: false, lastWrite: null, failure, rows: null, waiting: null } };
   }
 }

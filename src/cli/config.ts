@@ -1,0 +1,94 @@
+import { totalmem } from 'node:os';
+import { Command } from 'commander';
+import { wipe } from '../actor/protocol.ts';
+import { readConfigFile } from '../admin/config-file.ts';
+import { shownOptions } from '../config/shown.ts';
+import type { ConfigSources } from '../config/sources.ts';
+import { type Config, readWholeConfig } from '../config.ts';
+import { loadCurve } from '../curve/load.ts';
+import { type AccessOptions, whichInstallation } from './admin-access.ts';
+import { say, show, table } from './output.ts';
+import { EXIT, Refusal } from './refusal.ts';
+
+type ConfigOptions = AccessOptions & { json?: boolean };
+
+type Checked =
+  | { ok: true; file: string; sources: ConfigSources; config: Config; warnings: string[] }
+  | { ok: false; file: string; errors: string[] };
+
+/** `redoubt config ...`: the configuration as a daemon that is started now, from this environment, would have it. */
+export function configCommand(): Command {
+  const config = new Command('config').description('the configuration that a start would find');
+  config.addCommand(
+    onInstallation('check', 'whether a daemon would start with it; exit code 78 when not').action(checkConfig),
+  );
+  config.addCommand(onInstallation('show', 'every option, and where it was written; no secrets').action(showConfig));
+  return config;
+}
+
+function onInstallation(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
+    .option('--config <file>', 'the installation by its nsecbunker.json (REDOUBT_CONFIG)')
+    .option('--json', 'print one JSON document');
+}
+
+async function checkConfig(options: ConfigOptions): Promise<void> {
+  const checked = await check(options);
+  const { ok, file } = checked;
+  if (options.json) {
+    const errors = ok ? [] : checked.errors;
+    show({ data: { ok, file, errors, warnings: ok ? checked.warnings : [] }, text: '' }, true);
+    if (!ok) process.exitCode = EXIT.configuration;
+    return;
+  }
+  if (!ok) throw refusal(checked.errors);
+  for (const warning of checked.warnings) say(`redoubt: warning: ${warning}`);
+  show({ data: null, text: `${file}: good` }, false);
+}
+
+async function showConfig(options: ConfigOptions): Promise<void> {
+  const checked = await check(options);
+  if (!checked.ok) throw refusal(checked.errors);
+  const { file, sources, config, warnings } = checked;
+  const shown = shownOptions(sources, config);
+  for (const warning of warnings) say(`redoubt: warning: ${warning}`);
+  const rows = shown.map(({ path, value, source }) => [path, JSON.stringify(value), source]);
+  const text = `${file}\n\n${table(['OPTION', 'VALUE', 'FROM'], rows, '')}`;
+  show({ data: { file, options: shown, warnings }, text }, options.json);
+}
+
+async function check(options: ConfigOptions): Promise<Checked> {
+  const { configPath: file, data } = whichInstallation(options, process.env, process.cwd());
+  const read = readConfigFile(file);
+  if (!read.ok) return { ok: false, file, errors: [read.refusal] };
+  const errors: string[] = [];
+  try {
+    (await loadCurve()).openKey(read.adminKey).wipe();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    errors.push(`${file}: admin.key is not a private key: it must be 64 hex digits of one, or an nsec`);
+  } finally {
+    wipe(read.adminKey);
+  }
+  const sources: ConfigSources = {
+    file: read.config,
+    env: process.env,
+    // As the quickstart that made the file would have it.
+    flags: read.quickstart ? { 'embeddedRelay.enabled': 'true' } : {},
+    data,
+    cwd: process.cwd(),
+    memory: totalmem(),
+  };
+  const found = readWholeConfig(sources);
+  if (!found.ok) errors.push(...found.errors);
+  if (!found.ok || errors.length > 0) return { ok: false, file, errors };
+  const { config, warnings } = found;
+  return { ok: true, file, sources, config, warnings: [...read.config.warnings, ...warnings] };
+}
+
+/** All that is wrong, a line each. */
+function refusal(errors: string[]): Refusal {
+  return new Refusal(errors.join('\nredoubt: '), EXIT.configuration);
+}

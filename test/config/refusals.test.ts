@@ -1,0 +1,227 @@
+/** Each error that a wrong configuration produces, with its exit code, as docs/CONFIGURATION.md lists them. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { runMain } from '../cli/run.ts';
+import { runCli } from '../support/cli.ts';
+
+const page = readFileSync(new URL('../../docs/CONFIGURATION.md', import.meta.url), 'utf8');
+const [, section = ''] = page.split('\n## Errors\n');
+/** Text and exit code of the table's rows. */
+const documented = section
+  .split('\n## ')[0]!
+  .split('\n')
+  .map((line) => /^\| `(.+)` \| (\d+) \|$/.exec(line))
+  .filter((row) => row !== null)
+  .map(([, text, code]) => ({ text: text!, code: Number(code) }));
+
+const KEY = '1'.repeat(64);
+const folder = mkdtempSync(join(tmpdir(), 'redoubt-refusals-'));
+const path = join(folder, 'nsecbunker.json');
+test.after(() => rmSync(folder, { recursive: true }));
+
+type Case = { file?: unknown; env?: { [name: string]: string }; prepare?: () => void };
+const redoubt = (redoubt: unknown): Case => ({ file: { admin: { key: KEY }, redoubt } });
+const env = (name: string, value: string): Case => ({ env: { [name]: value } });
+const good = { admin: { key: KEY }, nostr: { relays: ['wss://relay.example'] } };
+
+/** How each text comes about, by `redoubt config check`. Words in capitals stand for what differs. */
+const cases: { [text: string]: Case } = {
+  'FILE: there is no such configuration file: name one with --config, or try "redoubt start --quickstart"': {
+    prepare: () => rmSync(path, { recursive: true, force: true }),
+  },
+  'FILE: the configuration file cannot be read (CODE): see to its owner and mode': {
+    prepare: () => symlinkSync(path, path),
+  },
+  'FILE: is not a regular file: name the configuration file with --config': { prepare: () => mkdirSync(path) },
+  'FILE: is larger than 67108864 bytes: this is no configuration file': {
+    prepare: () => {
+      writeFileSync(path, '');
+      truncateSync(path, 67_108_865);
+    },
+  },
+  'FILE: is not JSON: see to its commas, quotes and brackets': { prepare: () => writeFileSync(path, '{,}') },
+  "FILE: admin is missing: it holds the daemon's own key": { file: {} },
+  "FILE: admin.key is missing or not text: it is the daemon's own key, in hex": { file: { admin: { key: 7 } } },
+  'FILE: admin.key is neither 64 hex digits nor an nsec': { file: { admin: { key: 'ff' } } },
+  'FILE: admin.key is not a private key: it must be 64 hex digits of one, or an nsec': {
+    file: { ...good, admin: { key: 'f'.repeat(64) } },
+  },
+  'FILE: PROPERTY must be TYPE': { file: { admin: { key: KEY, npubs: 'npub1' } } },
+  'FILE: admin.npubs[N] is not an npub': { file: { admin: { key: KEY, npubs: ['npub1x'] } } },
+  'FILE: PROPERTY[N] must be a relay URL that starts with wss:// or ws://': {
+    file: { admin: { key: KEY }, nostr: { relays: ['https://relay.example'] } },
+  },
+  'OPTION: expected TYPE, received TYPE': redoubt({ limits: { clientRate: 'fast' } }),
+  'OPTION: expected number to be LIMIT': redoubt({ keystore: { logN: 13 } }),
+  'OPTION: expected one of WORDS': env('REDOUBT_CURVE', 'fast'),
+  'OPTION: expected HOST:PORT, for example 127.0.0.1:4736 or [::1]:4736': env('REDOUBT_HTTP_LISTEN', '4737'),
+  'OPTION entry N: expected a relay URL, wss://host or ws://host:port, without a user name or a fragment': env(
+    'REDOUBT_RELAYS',
+    'wss://user:hunter2@relay.example',
+  ),
+  'OPTION entry N: expected a public key, npub1... or 64 hex digits': env('ADMIN_NPUBS', 'somebody'),
+  'OPTION entry N: this is a private key: give the public one, npub1...': env('ADMIN_NPUBS', `nsec1${'q'.repeat(58)}`),
+  'OPTION entry N: expected MODULE=LEVEL with one of main, relays, key, policy, admin, vault and debug, info, warn or error':
+    env('REDOUBT_LOG_LEVELS', 'relay=loud'),
+  'OPTION: expected 16 characters at least': env('REDOUBT_API_KEY', 'hunter2'),
+  'database: DATABASE_URL is empty: give file:/path/to/nsecbunker.db or a path': {
+    file: { ...good, database: '' },
+  },
+  'database: DATABASE_URL begins with SCHEME:, which is not understood: give file:/path/to/nsecbunker.db or a path':
+    env('DATABASE_URL', 'postgres://user:hunter2@host/db'),
+  'database: DATABASE_URL names no file: give SCHEME:/path/to/nsecbunker.db': env('DATABASE_URL', 'file:'),
+  'there is no relay: name one under nostr.relays or in REDOUBT_RELAYS, or enable the embedded relay': {
+    file: { admin: { key: KEY } },
+  },
+};
+
+/** Errors of `redoubt start` itself. */
+const starts: { [text: string]: () => Promise<{ code: number | null; stderr: string }> } = {
+  '--data and --config both name an installation: give one of them': () =>
+    runCli(['start', '--data', folder, '--config', path]),
+  'REDOUBT_DATA and REDOUBT_CONFIG both name an installation: give one of them': () =>
+    runCli(['start'], { env: { REDOUBT_DATA: folder, REDOUBT_CONFIG: path } }),
+  'an empty path names no installation: give a folder or a file': () => runCli(['start', '--data', '']),
+  '--data takes a folder: use --config for FILE': () => runCli(['start', '--data', path]),
+  'the quickstart does not run beside a configuration (WHAT): use `redoubt start`, or another folder': () =>
+    runCli(['start', '--quickstart', '--config', path]),
+  'the embedded relay cannot listen on HOST:PORT (CODE): choose another address with embeddedRelay.listen (REDOUBT_RELAY_LISTEN)':
+    () => startOn({ REDOUBT_HTTP_LISTEN: '127.0.0.1:0' }, 'REDOUBT_RELAY_LISTEN'),
+  'health and metrics cannot listen on HOST:PORT (CODE): choose another address with http.listen (REDOUBT_HTTP_LISTEN), or set http.enabled to false':
+    () => startOn({ REDOUBT_RELAY_LISTEN: '127.0.0.1:0' }, 'REDOUBT_HTTP_LISTEN'),
+  'the folder FOLDER for the database does not exist: create it, or correct DATABASE_URL': () =>
+    startOn({ DATABASE_URL: `file:${join(folder, 'none', 'x.db')}`, REDOUBT_HTTP_LISTEN: '127.0.0.1:0' }),
+};
+
+/** Starts a daemon with a port in the way. */
+async function startOn(env: { [name: string]: string }, taken?: string) {
+  prepare({ file: good });
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  const common = {
+    REDOUBT_EMBEDDED_RELAY_ENABLED: 'true',
+    REDOUBT_RELAYS: 'ws://127.0.0.1:1',
+    REDOUBT_LOG_LEVEL: 'error',
+  };
+  try {
+    return await runCli(['start', '--config', path], {
+      env: { ...common, ...env, ...(taken === undefined ? {} : { [taken]: `127.0.0.1:${port}` }) },
+    });
+  } finally {
+    server.close();
+  }
+}
+
+function prepare({ file, prepare }: Case): void {
+  rmSync(path, { recursive: true, force: true });
+  if (prepare !== undefined) prepare();
+  else writeFileSync(path, JSON.stringify(file ?? good), { mode: 0o600 });
+}
+
+/** Words in capitals stand for anything, but for what is said in capitals itself. */
+const LITERAL = /^(DATABASE|URL|JSON|HTTP|REDOUBT|MODULE|LEVEL|RELAY|RELAYS|LISTEN|DATA|CONFIG|ADMIN|NPUBS|BUNKER)$/;
+function pattern(text: string): RegExp {
+  const parts = text.split(/\b([A-Z]+)\b/);
+  const source = parts.map((part, i) => {
+    const open = i % 2 === 1 && !LITERAL.test(part) && !text.includes(`${part}_`) && !text.includes(`_${part}`);
+    return open ? '[^\\n]+' : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  });
+  return new RegExp(`^${source.join('')}`, 'm');
+}
+
+for (const { text, code } of documented) {
+  test(text, async () => {
+    const wanted = pattern(`redoubt: ${text}`);
+    const start = starts[text];
+    if (start !== undefined) {
+      const ran = await start();
+      assert.match(ran.stderr, wanted);
+      assert.is(ran.code, code);
+      assert.not.match(ran.stderr, /\n {4}at /);
+      return;
+    }
+    const given = cases[text];
+    assert.ok(given !== undefined, 'documented, and nothing here produces it');
+    prepare(given);
+    Object.assign(process.env, given.env);
+    try {
+      const ran = await runMain(['config', 'check', '--config', path]);
+      assert.match(ran.err, wanted);
+      assert.is(ran.code, code);
+      assert.not.match(ran.err, /hunter2|nsec1q/);
+      const { out } = await runMain(['config', 'check', '--config', path, '--json']);
+      assert.is((JSON.parse(out) as { ok: boolean }).ok, false);
+    } finally {
+      for (const name of Object.keys(given.env ?? {})) delete process.env[name];
+    }
+  });
+}
+
+test('every error that is known here is documented', () => {
+  const known = [...Object.keys(cases), ...Object.keys(starts)];
+  const rows = documented.map(({ text }) => text);
+  for (const text of known) assert.ok(rows.includes(text), `not in the table: ${text}`);
+  assert.is(rows.length, known.length);
+});
+
+test('what `config check` refuses a start refuses with the same words', async () => {
+  prepare(cases['OPTION: expected number to be LIMIT']!);
+  const checked = await runMain(['config', 'check', '--config', path]);
+  const started = await runCli(['start', '--config', path]);
+  assert.is(started.code, checked.code);
+  const lines = checked.err.trim().replaceAll('\nredoubt: ', '; ');
+  assert.is(started.stderr.trim(), `${lines} (docs/CONFIGURATION.md lists every option)`);
+});
+
+test('a good one: its warnings, and each option with its source, without secrets', async () => {
+  prepare({
+    file: {
+      ...good,
+      baseUrl: 'https://bunker.example',
+      nostr: { relays: ['wss://relay.example/?token=hunter2'] },
+      redoubt: { http: { apiKey: 'hunter2hunter2hunter2' }, limits: { clientRat: 1 } },
+    },
+  });
+  process.env.REDOUBT_CURVE = 'noble';
+  try {
+    const checked = await runMain(['config', 'check', '--config', path]);
+    assert.is(checked.code, 0);
+    assert.is(checked.out, `${path}: good\n`);
+    assert.match(checked.err, 'baseUrl is set, but there is no web approval: the access rules (acl) alone decide');
+    assert.match(checked.err, 'there are no admins');
+    assert.match(
+      checked.err,
+      'redoubt.limits.clientRat is unknown and not looked at; the nearest is limits.clientRate',
+    );
+    const { out, code } = await runMain(['config', 'show', '--config', path, '--json']);
+    assert.is(code, 0);
+    assert.not.match(out, new RegExp(`hunter2|${KEY}`));
+    const { options } = JSON.parse(out) as { options: { path: string; value: unknown; source: string }[] };
+    const one = (name: string) => options.find(({ path }) => path === name);
+    assert.equal(one('relays'), {
+      path: 'relays',
+      value: ['wss://relay.example/?[redacted]'],
+      source: 'nsecbunker.json: nostr.relays',
+    });
+    assert.equal(one('http.apiKey'), {
+      path: 'http.apiKey',
+      value: '[redacted]',
+      source: 'nsecbunker.json: redoubt.http.apiKey',
+    });
+    assert.equal(one('curve'), { path: 'curve', value: 'noble', source: 'environment: REDOUBT_CURVE' });
+    assert.equal(one('http.listen'), { path: 'http.listen', value: '127.0.0.1:4737', source: 'default' });
+    assert.match(
+      (await runMain(['config', 'show', '--config', path])).out,
+      /curve +"noble" +environment: REDOUBT_CURVE/,
+    );
+  } finally {
+    delete process.env.REDOUBT_CURVE;
+  }
+});
+
+test.run();

@@ -1,0 +1,63 @@
+/** A relay as they are: it keeps nothing, verifies nothing, and gives each event to whoever asks for it. */
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+
+type Filter = { kinds?: number[]; authors?: string[]; '#p'?: string[] };
+type Event = { id: string; kind: number; pubkey: string; tags: string[][] };
+
+export class BroadcastRelay {
+  #server: WebSocketServer | undefined;
+  #port = 0;
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.#port}`;
+  }
+
+  /** On the port of the first time. */
+  async start(): Promise<this> {
+    const server = new WebSocketServer({ host: '127.0.0.1', port: this.#port });
+    await once(server, 'listening');
+    this.#server = server;
+    this.#port = (server.address() as AddressInfo).port;
+    const subscriptions = new Map<WebSocket, Map<string, Filter[]>>();
+    server.on('connection', (socket) => {
+      const own = new Map<string, Filter[]>();
+      subscriptions.set(socket, own);
+      socket.on('close', () => subscriptions.delete(socket));
+      socket.on('message', (data) => {
+        const [type, given, ...rest] = JSON.parse(String(data));
+        if (type === 'REQ') {
+          own.set(given, rest);
+          socket.send(JSON.stringify(['EOSE', given]));
+        } else if (type === 'CLOSE') own.delete(given);
+        else if (type === 'EVENT') {
+          socket.send(JSON.stringify(['OK', given.id, true, '']));
+          for (const [to, filters] of subscriptions) {
+            for (const [id, list] of filters) {
+              if (list.some((filter) => wants(filter, given))) to.send(JSON.stringify(['EVENT', id, given]));
+            }
+          }
+        }
+      });
+    });
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    for (const socket of server.clients) socket.terminate();
+    server.close();
+    await once(server, 'close');
+  }
+}
+
+function wants({ kinds, authors, '#p': p }: Filter, event: Event): boolean {
+  return (
+    (kinds?.includes(event.kind) ?? true) &&
+    (authors?.includes(event.pubkey) ?? true) &&
+    (p === undefined || event.tags.some(([name, value]) => name === 'p' && p.includes(value!)))
+  );
+}
