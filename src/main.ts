@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { auditCommand } from './cli/audit.ts';
 import { backupCommand } from './cli/backup.ts';
 import { configCommand } from './cli/config.ts';
+import { connectCommand } from './cli/connect.ts';
 import { doctorCommand } from './cli/doctor.ts';
 import { keyCommand } from './cli/key.ts';
 import { migrateCommand } from './cli/migrate.ts';
@@ -34,6 +35,7 @@ export function program(): Command {
     .addCommand(userCommand())
     .addCommand(requestsCommand())
     .addCommand(pairCommand())
+    .addCommand(connectCommand())
     .addCommand(auditCommand())
     .addCommand(configCommand())
     .addCommand(doctorCommand())

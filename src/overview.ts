@@ -5,6 +5,7 @@ import type { Findings } from './http/health.ts';
 import type { Keys } from './key/keys.ts';
 import type { Metrics, Observed } from './metrics.ts';
 import type { MainToPolicy, PolicyStatus, PolicyToMain } from './policy/protocol.ts';
+import type { ClientRelays } from './relay/client-relays.ts';
 import type { Relays } from './relay/relays.ts';
 import { version } from './version.ts';
 
@@ -15,6 +16,7 @@ export interface OverviewOptions {
   metrics: Metrics;
   keys(): Keys;
   relays(): Relays;
+  clientRelays(): ClientRelays;
   policy(): Link<MainToPolicy, PolicyToMain>;
   curve(): string;
   schemaVersion(): number;
@@ -35,7 +37,7 @@ export class Overview implements Observed {
   }
 
   status(): DaemonStatus {
-    const { clock, started, metrics, keys, relays, curve, autounlock } = this.#options;
+    const { clock, started, metrics, keys, relays, clientRelays, curve, autounlock } = this.#options;
     const { total, unlocked, locked, active, queued } = keys().counts();
     const links = relays().status();
     return {
@@ -48,6 +50,7 @@ export class Overview implements Observed {
       relays: links.map(({ url, state, reason, roundTripMs, reconnects }) => {
         return { url, state, reason, roundTripMs, reconnects };
       }),
+      clientRelays: clientRelays().status(),
       curve: curve(),
       requests: metrics.requests(),
       latency: metrics.latency(),

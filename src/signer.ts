@@ -10,6 +10,7 @@ import type { Config } from './config.ts';
 import { Autounlock } from './key/autounlock.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
+import { Introductions, introductionHandlers } from './key/introductions.ts';
 import { Keys } from './key/keys.ts';
 import { requestLine } from './key/request-line.ts';
 import { responseHead } from './key/response-head.ts';
@@ -26,13 +27,14 @@ import { Overview } from './overview.ts';
 import { policyOptions } from './policy/open-options.ts';
 import type { LogLine, MainToPolicy, PolicyToMain } from './policy/protocol.ts';
 import { advertisedRelays } from './relay/advertised.ts';
+import type { ClientRelays } from './relay/client-relays.ts';
 import { connectedRelays } from './relay/connected.ts';
 import type { EmbeddedRelay } from './relay/embedded.ts';
-import { embeddedOf, notListening } from './relay/embedded-of.ts';
-import { HandledIds } from './relay/handled.ts';
+import { notListening } from './relay/embedded-of.ts';
+import { makeRelays } from './relay/make-relays.ts';
 import type { Incoming } from './relay/protocol.ts';
 import { relaysReady } from './relay/ready.ts';
-import { Relays } from './relay/relays.ts';
+import type { Relays } from './relay/relays.ts';
 import { adminSubscriptions, CLIENT_KIND, clientSubscriptions } from './relay/subscriptions.ts';
 import { EX_CONFIG, StartRefusal } from './start-refusal.ts';
 import { workerFile } from './worker-files.ts';
@@ -82,6 +84,8 @@ export class Signer {
   #strangers!: Strangers;
   #keys!: Keys;
   #custody!: Custody;
+  #clientRelays!: ClientRelays;
+  #introductions!: Introductions;
   #autounlock!: Autounlock;
   #hungTimer: NodeJS.Timeout | undefined;
   /** Set by `start`: resolves when client requests are taken, which is when autounlock is done. */
@@ -96,6 +100,7 @@ export class Signer {
       metrics: options.metrics,
       keys: () => this.#keys,
       relays: () => this.#relays,
+      clientRelays: () => this.#clientRelays,
       policy: () => this.#policy.link,
       curve: () => this.#curve,
       schemaVersion: () => this.#schemaVersion,
@@ -131,7 +136,8 @@ export class Signer {
     // The embedded relay's URL is known by now.
     this.#keys.reconfigure(keySettings(this.#config, this.advertised));
     this.#introduceAdminToPolicy();
-    this.#tellAdmin();
+    this.#tellActors();
+    await this.#introductions.refresh();
     await this.#resubscribe();
     this.#blanks.fill();
     this.#hungTimer = setInterval(() => this.#keys.checkHung(this.#clock.mono()), HUNG_CHECK_MS);
@@ -166,7 +172,9 @@ export class Signer {
     await this.#vault.link?.ask('forgetAll', null).catch(() => {});
     await this.#policy.link?.ask('close', null).catch(() => {});
     await this.#admin.link?.ask('close', null).catch(() => {});
-    await this.#relays?.drain(until - this.#clock.mono());
+    const left = until - this.#clock.mono();
+    await Promise.all([this.#relays?.drain(left), this.#clientRelays?.drain(left)]);
+    this.#clientRelays?.close();
     await this.#relays?.close();
     await Promise.all([this.#vault.stop(), this.#policy.stop(), this.#admin.stop()]);
     await Promise.all([this.#unlockers?.close(), this.#verify.close()]);
@@ -178,8 +186,7 @@ export class Signer {
     this.#relays.setRelays(connectedRelays(config));
     this.#strangers.setRates(config.limits.strangersPerKey, config.limits.strangersTotal);
     this.#keys.reconfigure(keySettings(config, this.advertised));
-    this.#policy.link.tell('settings', { reserved: this.#reserved });
-    this.#tellAdmin();
+    this.#tellActors();
     void this.#resubscribe();
   }
 
@@ -196,6 +203,7 @@ export class Signer {
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
         lockKeys: (wanted) => this.#autounlock.lock(wanted),
         unlocked: () => this.#keys.unlocked(),
+        ...introductionHandlers(() => this.#introductions),
         status: () => this.overview.status(),
         log: this.#from('admin'),
       },
@@ -207,7 +215,7 @@ export class Signer {
         if (this.#adminGate === undefined) return;
         this.#adminGate.forget();
         this.#introduceAdminToPolicy();
-        this.#tellAdmin();
+        this.#tellActors();
       },
     });
   }
@@ -218,6 +226,7 @@ export class Signer {
       handlers: {
         bound: ({ keyName, client }) => this.#keys?.bound(keyName, client),
         forgetClients: () => this.#keys?.forgetClients(),
+        clientRelaysChanged: () => void this.#introductions?.refresh(),
         times: ({ report }) => this.#options.metrics.times.add(report),
         log: this.#from('policy'),
       },
@@ -228,6 +237,7 @@ export class Signer {
         if (this.#keys === undefined) return;
         this.#introduceAdminToPolicy();
         this.#keys.reattachPolicy();
+        this.#tellActors();
       },
     });
   }
@@ -277,8 +287,11 @@ export class Signer {
     this.#admin.link.tell('policy', { port: port2 }, [port2]);
   }
 
-  #tellAdmin(): void {
-    this.#admin.link.tell('settings', adminSettings(this.#config, this.advertised));
+  /** What actors know of the configuration; one that is not there hears it when it is back. */
+  #tellActors(): void {
+    const { advertised } = this;
+    this.#admin.link.tell('settings', adminSettings(this.#config, advertised));
+    this.#policy.link.tell('settings', { reserved: this.#reserved, advertised });
   }
 
   // --- keys ---
@@ -300,8 +313,11 @@ export class Signer {
         release: (pubkey) => this.#custody.release(pubkey),
         attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
-        publish: (pubkey, request, response) =>
-          void this.#relays.publish(response.raw, responseHead(pubkey, request, response)),
+        publish: (pubkey, request, response) => {
+          const head = responseHead(pubkey, request, response);
+          void this.#relays.publish(response.raw, head);
+          void this.#clientRelays.publish(response.raw, head, { from: request.from });
+        },
         verified: (id) => this.#relays.remember(id),
         finished: (key, request, method, outcome, ms) => {
           metrics.finished(method, outcome, ms);
@@ -342,25 +358,18 @@ export class Signer {
   // --- relays ---
 
   async #makeRelays(): Promise<void> {
-    const { embeddedRelay, maxClockSkew } = this.#config;
-    const random = Math.random;
-    if (embeddedRelay.enabled) {
-      this.#embedded = embeddedOf(this.#config, {
-        clock: this.#clock,
-        random,
-        isOurs: (pubkey) => pubkey === this.daemonPubkey || this.#keys.get(pubkey)?.listens === true,
-        verify: this.#verify,
-      });
-    }
-    this.#relays = new Relays({
-      urls: connectedRelays(this.#config),
-      ...(this.#embedded === undefined ? {} : { embedded: this.#embedded }),
+    const made = makeRelays(this.#config, {
       clock: this.#clock,
-      random,
-      handled: new HandledIds({ windowMs: 2 * maxClockSkew * 1000, maxIds: 262_144, random }),
       log: this.#from('relays'),
+      isDaemon: (pubkey) => pubkey === this.daemonPubkey,
+      keys: this.#keys,
+      verify: this.#verify,
       makeProbe: () => this.#admin.link.ask('probe', null),
+      signIn: (relay, challenge) => this.#admin.link.ask('authenticate', { relay, challenge }),
     });
+    ({ embedded: this.#embedded, relays: this.#relays, clientRelays: this.#clientRelays } = made);
+    const around = { keys: this.#keys, policy: () => this.#policy.link };
+    this.#introductions = new Introductions({ ...made, ...around, allowPrivate: this.#config.allowPrivateRelays });
     this.#adminGate = new AdminGate({
       admins: () => this.#config.admins,
       admin: () => this.#admin.link,
@@ -370,13 +379,14 @@ export class Signer {
     this.#relays.onEvent((incoming) => this.#route(incoming));
     this.#relays.counting.onPublished = (ms) => this.#options.metrics.times.observe('publish', ms);
     await this.#relays.start().catch((error) => {
-      throw notListening(embeddedRelay.listen, error);
+      throw notListening(this.#config.embeddedRelay.listen, error);
     });
   }
 
   /** Subscribes to what is unlocked now; resolves when the relays deliver it. */
   async #resubscribe(): Promise<void> {
     const admins = adminSubscriptions(this.daemonPubkey, this.#config.admins);
+    this.#introductions.arrange();
     await this.#relays.setSubscriptions([...admins, ...clientSubscriptions(this.#keys.subscribed())]);
   }
 

@@ -5,6 +5,7 @@ import { openLegacy } from '../prisma-compat/open-legacy.ts';
 import { systemClock } from '../src/actor/clock.ts';
 import { Link } from '../src/actor/link.ts';
 import { type Secret, wipe } from '../src/actor/protocol.ts';
+import { takeInSecret } from '../src/actor/secret-port.ts';
 import type { CurveName } from '../src/curve/curve.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { KeyActor } from '../src/key/actor.ts';
@@ -17,7 +18,8 @@ import { StageReporter } from '../src/metrics/stage-reporter.ts';
 import { deriveReplayKey } from '../src/nip46/envelope.ts';
 import { bytesToHex } from '../src/nip46/hex.ts';
 
-const VAULT_TIMEOUT_MS = 5_000;
+/** How long what waits on a port may take to arrive, ms. */
+const PORT_MS = 5_000;
 
 const curve = await loadCurve((workerData as { curve?: CurveName }).curve);
 let actor: KeyActor | undefined;
@@ -75,6 +77,16 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
     // An exception in here is a bug: it ends the thread, and the supervisor starts the key again.
     void actor?.handle(event);
   },
+  introduce: async ({ client, secret: port }) => {
+    const secret = await takeInSecret(port, PORT_MS);
+    if (secret === null) return null;
+    try {
+      return actor?.introduce(client, new TextDecoder().decode(secret)) ?? null;
+    } finally {
+      wipe(secret);
+    }
+  },
+  authenticate: async ({ relay, challenge }) => (await actor?.authenticate(relay, challenge)) ?? null,
   settings: (settings) => {
     changed = settings;
     actor?.change(settings);
@@ -100,7 +112,7 @@ function openAny({ sealed, slot, unsealingKey }: Unsealing): Secret {
 
 async function receive(port: MessagePort): Promise<Unsealing | null> {
   try {
-    const [message] = await once(port, 'message', { signal: AbortSignal.timeout(VAULT_TIMEOUT_MS) });
+    const [message] = await once(port, 'message', { signal: AbortSignal.timeout(PORT_MS) });
     return message as Unsealing;
   } catch {
     return null;

@@ -8,6 +8,7 @@ import { writeDurably } from '../keystore/durable.ts';
 import { Permits } from '../keystore/permits.ts';
 import { bytesToHex } from '../nip46/hex.ts';
 import type { LogLine } from '../policy/protocol.ts';
+import { relayUrl } from '../relay/url.ts';
 import { Approvals, type Pending } from './approvals.ts';
 import { readConfigFile } from './config-file.ts';
 import { connectionString } from './connection-string.ts';
@@ -74,6 +75,7 @@ export class AdminActor {
         else void this.#opened.requests.handle(event);
       },
       probe: () => this.#probe(),
+      authenticate: ({ relay, challenge }) => this.#authenticate(relay, challenge),
       quickstart: ({ data }) => this.#quickstart(data),
       close: () => this.#close(),
     });
@@ -95,6 +97,8 @@ export class AdminActor {
         maxClockSkew: 600,
         admins: [],
         maxContent: 262_144,
+        allowPrivateRelays: false,
+        configured: [],
         approvalTimeout: 10_000,
       },
       queue: new Queue(),
@@ -180,6 +184,12 @@ export class AdminActor {
   #probe(): string {
     if (this.#opened === undefined) throw new ActorError('failed', 'probe: the admin actor is not open');
     return this.#opened.transport.probe(this.#random);
+  }
+
+  #authenticate(relay: string, challenge: string): string | null {
+    const isConfigured = this.#desk.settings.configured.some((url) => relayUrl(url) === relay);
+    if (this.#opened === undefined || !isConfigured) return null;
+    return this.#opened.transport.authenticate(relay, challenge);
   }
 
   #connectionString({ transport }: Opened): string {

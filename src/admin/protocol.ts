@@ -43,6 +43,10 @@ export type MainToAdmin = MainProtocol<{
     maxClockSkew: number;
     admins: string[];
     maxContent: number;
+    /** A client's URI may name relays at private addresses. */
+    allowPrivateRelays: boolean;
+    /** Every relay that the configuration names. */
+    configured: string[];
     /** ms that admins have to decide on a client's request */
     approvalTimeout: number;
   }>;
@@ -54,6 +58,8 @@ export type MainToAdmin = MainProtocol<{
   event: Tell<{ seq: number; raw: string; arrived: number; lane: 'admin' | 'stranger' }>;
   /** A fresh signed event (JSON) from the daemon to itself, which a relay that serves us must bring back. */
   probe: Ask<null, string>;
+  /** NIP-42's event (JSON) of the daemon's key, for a relay that the configuration names; null for any other. */
+  authenticate: Ask<{ relay: string; challenge: string }, string | null>;
   /** Quickstart only: makes what the demonstration needs; the passphrase file is read and written by workers. */
   quickstart: Ask<{ data: string }, QuickstartMade>;
   close: Ask<null, null>;
@@ -84,6 +90,8 @@ export type DaemonStatus = {
   quarantined: { key: string; reason: string }[];
   /** `reason`: why it is not ready. */
   relays: { url: string; state: string; reason: string | null; roundTripMs: number | null; reconnects: number }[];
+  /** Relays that clients brought along. */
+  clientRelays?: { url: string; state: string; keys: number }[];
   curve: string;
   requests: { [outcome: string]: number };
   latency: { p50: number; p95: number; p99: number } | null;
@@ -117,6 +125,11 @@ export type AdminToMain = MainProtocol<{
    * there are, whatever `names` says, those too that are only being opened.
    */
   lockKeys: Ask<{ names: string[]; deleted?: true; every?: true }, Outcome<number>>;
+  /** Has an unlocked key served on the relays of a client, one of them at least, until `tellClient` or `leaveClient`. */
+  reachClient: Ask<{ keyName: string; client: string; relays: string[] }, Outcome<null>>;
+  /** Sends the client its connect response. `secret`: the port, for the key's thread, on which the URI's secret waits. */
+  tellClient: Ask<{ keyName: string; client: string; relays: string[]; secret: MessagePort }, Outcome<null>>;
+  leaveClient: Tell<{ keyName: string; client: string }>;
   /** Names and pubkeys of the keys that are unlocked now, which of them a thread holds, and which crashed too often. */
   unlocked: Ask<null, { name: string; pubkey: string; active: boolean; quarantined?: boolean }[]>;
   status: Ask<null, DaemonStatus>;

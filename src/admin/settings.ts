@@ -1,10 +1,17 @@
 import type { Config } from '../config.ts';
 import type { Settings } from './desk.ts';
 
-/** What of the configuration the admin actor works with. @param advertised relays in bunker URLs, sorted */
+/** What the admin actor has to know of the configuration. @param advertised relays in bunker URLs */
 export function adminSettings(config: Config, advertised: string[]): Settings {
-  const { adminRelays, maxClockSkew, admins, limits, approvalTimeout } = config;
-  const own = adminRelays.length > 0 ? adminRelays : advertised;
-  const maxContent = limits.content;
-  return { relays: advertised, adminRelays: [...own], maxClockSkew, admins, maxContent, approvalTimeout };
+  const { adminRelays, relays, maxClockSkew, admins, limits, approvalTimeout, allowPrivateRelays } = config;
+  return {
+    relays: advertised,
+    adminRelays: adminRelays.length > 0 ? [...adminRelays] : advertised,
+    maxClockSkew,
+    admins,
+    maxContent: limits.content,
+    approvalTimeout,
+    allowPrivateRelays,
+    configured: [...relays, ...adminRelays],
+  };
 }

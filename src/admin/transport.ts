@@ -5,6 +5,7 @@ import type { Random } from '../curve/random.ts';
 import { Conversations, type Encryption, encryptionOf } from '../nip46/conversations.ts';
 import { type NostrEvent, parseEvent } from '../nip46/event.ts';
 import { bytesToHex } from '../nip46/hex.ts';
+import { relayAuth } from '../nip46/relay-auth.ts';
 import { isGenuine, signAddressed } from '../nip46/signed.ts';
 
 const NOSTR_CONNECT = 24133;
@@ -84,6 +85,11 @@ export class Transport {
   probe(random: Random): string {
     const content = this.#conversations.with(this.pubkey).nip44.encrypt(bytesToHex(random(16)));
     return this.#sign(NOSTR_CONNECT, this.pubkey, content);
+  }
+
+  /** NIP-42's event (JSON) for a relay and one of its challenges; null for what is none. */
+  authenticate(relay: string, challenge: string): string | null {
+    return relayAuth(this.pubkey, relay, challenge, unixNow(this.#clock))?.sign(this.#key).raw ?? null;
   }
 
   wipe(): void {

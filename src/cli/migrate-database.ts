@@ -97,7 +97,13 @@ async function run(installation: Installation, options: PolicyOpenOptions): Prom
   const worker = startThread(workerFile('policy'), { name: 'policy' });
   worker.on('error', () => {});
   try {
-    const link = new Link<MainToPolicy, PolicyToMain>(worker, { bound() {}, forgetClients() {}, times() {}, log() {} });
+    const link = new Link<MainToPolicy, PolicyToMain>(worker, {
+      bound() {},
+      forgetClients() {},
+      clientRelaysChanged() {},
+      times() {},
+      log() {},
+    });
     const opened = await link.ask('open', options, { timeoutMs: MIGRATE_MS });
     if (!opened.ok) throw new Refusal(opened.refusal);
     await link.ask('close', null);

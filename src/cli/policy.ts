@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { callList } from './listed.ts';
+import { findPolicy, type ListedRule, readPolicies } from './find-policy.ts';
 import { cell, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
-import { type Call, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
 import { rowNumber } from './row-number.ts';
 import { parseRule, type RuleParam } from './rule.ts';
 
@@ -34,24 +34,6 @@ export function policyCommand(): Command {
       .action(remove),
   );
   return policy;
-}
-
-interface ListedRule {
-  /** Left out of a policy that is too long with it. */
-  id?: number;
-  method: string;
-  kind: string | null;
-  max_usage_count: number | null;
-  current_usage_count: number;
-  max_usage_per_token?: number | null;
-  expires_at?: string | null;
-}
-
-interface ListedPolicy {
-  id: number;
-  name: string;
-  expires_at: string | null;
-  rules: ListedRule[];
 }
 
 async function list(options: RemoteOptions): Promise<void> {
@@ -103,23 +85,6 @@ async function remove(given: string, options: RemoteOptions): Promise<void> {
     return policy;
   });
   show({ data: { id, name, deleted: true }, text: `policy ${id} (${cell(name)}) is deleted` }, options.json);
-}
-
-function readPolicies(call: Call): Promise<ListedPolicy[]> {
-  return callList<ListedPolicy>(call, 'get_policies', { details: true });
-}
-
-/** By its name, or by its number when nothing has that name. Several of one name are told apart by number alone. */
-async function findPolicy(call: Call, given: string, byNumber = false): Promise<ListedPolicy> {
-  const policies = await readPolicies(call);
-  const named = byNumber ? [] : policies.filter((policy) => policy.name === given);
-  if (named.length > 1) {
-    const ids = named.map((policy) => policy.id).join(', ');
-    throw new Refusal(`${named.length} policies are named "${given}": give the number of one (${ids})`);
-  }
-  const found = named[0] ?? policies.find((policy) => String(policy.id) === given);
-  if (found === undefined) throw new Refusal(`no policy named "${given}": see "redoubt policy list"`);
-  return found;
 }
 
 function ruleText(rule: ListedRule): string {

@@ -132,6 +132,12 @@ export const schema = z.object({
         .min(0)
         .prefault(50)
         .meta(text("strangers' events a second that are looked at, for all keys", { live: true })),
+      clientRelays: z
+        .int()
+        .min(0)
+        .max(10_000)
+        .prefault(64)
+        .meta(text('relays of clients (`nostrconnect://`) that are held at once')),
       requestDeadline: z
         .int()
         .min(100)

@@ -1,13 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
-import type { Clock } from '../actor/clock.ts';
+import { type Clock, unixNow } from '../actor/clock.ts';
 import type { Link } from '../actor/link.ts';
 import type { Secret } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
 import type { StageReporter } from '../metrics/stage-reporter.ts';
 import { Envelope, type Opened } from '../nip46/envelope.ts';
 import { type Answer, type Call, expired, methods, type Office, refused } from '../nip46/methods.ts';
+import { relayAuth } from '../nip46/relay-auth.ts';
 import { errorResponse, parseRequest, type Request, successResponse } from '../nip46/request.ts';
 import { Responses } from '../nip46/responses.ts';
+import type { SignedEvent } from '../nip46/signed.ts';
 import type { Asked } from '../policy/protocol.ts';
 import { AdminDoor } from './admin-door.ts';
 import type { PolicyDoor } from './policy-door.ts';
@@ -25,6 +28,8 @@ interface Arrived {
 
 /** Ids handled by this thread; the policy actor's memory behind it is the long one. */
 const HANDLED = 8192;
+/** How long putting an authentication on record may take, ms. */
+const RELAY_AUTH_MS = 5_000;
 
 /**
  * The actor of one key: the only place where its private key is plain. One event goes through `handle` from top to
@@ -79,6 +84,26 @@ export class KeyActor {
 
   setPolicy(port: MessagePort): void {
     this.#office.policy.attach(port);
+  }
+
+  /** The response that tells a client who brought a nostrconnect:// URI that this key is its signer. */
+  introduce(client: string, secret: string): SignedEvent | null {
+    try {
+      const text = successResponse(randomBytes(8).toString('hex'), secret);
+      return this.#envelope.seal({ event: { pubkey: client }, encryption: 'nip44' }, text);
+    } catch {
+      // Its public key is no point of the curve.
+      return null;
+    }
+  }
+
+  /** NIP-42: for this relay and this challenge only; on record before it leaves. */
+  async authenticate(relay: string, challenge: string): Promise<SignedEvent | null> {
+    const { pubkey, key, policy, clock } = this.#office;
+    const auth = relayAuth(pubkey, relay, challenge, unixNow(clock));
+    if (auth === null) return null;
+    const decision = await policy.relayAuth({ relay, event: auth.id, expires: clock.mono() + RELAY_AUTH_MS });
+    return decision.ok ? auth.sign(key) : null;
   }
 
   /** Limits and relays from the next request on; what clients have used of their rates starts anew if those changed. */

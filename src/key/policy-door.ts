@@ -2,7 +2,15 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../actor/clock.ts';
 import { Link } from '../actor/link.ts';
 import { ActorError } from '../actor/protocol.ts';
-import type { Asked, ConnectRequest, DecideRequest, Decision, KeyToPolicy, PolicyToKey } from '../policy/protocol.ts';
+import type {
+  Asked,
+  ConnectRequest,
+  DecideRequest,
+  Decision,
+  KeyToPolicy,
+  PolicyToKey,
+  RelayAuthRequest,
+} from '../policy/protocol.ts';
 
 /**
  * A key actor's way to the policy actor. When the policy actor is restarted, what waited for an answer is asked
@@ -49,6 +57,10 @@ export class PolicyDoor {
     );
   }
 
+  relayAuth(request: RelayAuthRequest): Promise<Decision> {
+    return this.#decided((link, _again, timeoutMs) => link.ask('relayAuth', request, { timeoutMs }), request);
+  }
+
   async #ask(
     send: (link: Link<KeyToPolicy, PolicyToKey>, again: boolean, timeoutMs: number) => Promise<Decision>,
     request: Asked,
@@ -62,7 +74,7 @@ export class PolicyDoor {
   /** Never rejects: what cannot be decided is not allowed. */
   async #decided(
     send: (link: Link<KeyToPolicy, PolicyToKey>, again: boolean, timeoutMs: number) => Promise<Decision>,
-    request: Asked,
+    request: Pick<Asked, 'expires' | 'again'>,
   ): Promise<Decision> {
     let again = request.again ?? false;
     for (;;) {

@@ -70,6 +70,13 @@ export type MainToKey = MainProtocol<{
   check: Ask<{ pubkey: string; vault: MessagePort }, { ok: true; pubkey: string } | { ok: false; refusal: string }>;
   /** A NIP-46 event as the relay sent it. `arrived`: monotonic ms. `again`: a thread that crashed had it before. */
   event: Tell<{ seq: number; raw: string; arrived: number; lane: Lane; again: boolean }>;
+  /**
+   * The connect response to a client that brought a nostrconnect:// URI. `secret`: the port on which the URI's secret
+   * waits. Null when it cannot be made.
+   */
+  introduce: Ask<{ client: string; secret: MessagePort }, SignedEvent | null>;
+  /** NIP-42: signed for this relay and this challenge, once that is on record; null when it is not. */
+  authenticate: Ask<{ relay: string; challenge: string }, SignedEvent | null>;
   /** The configuration was read again: in force from the next request on. */
   settings: Tell<KeySettings>;
   /** The policy actor was restarted. */

@@ -2,6 +2,8 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type Body, Transferred } from '../actor/protocol.ts';
 import { Restarts } from '../actor/restarts.ts';
 import type { Incoming } from '../relay/protocol.ts';
+import { Errands } from './errands.ts';
+import type { InFlight } from './in-flight.ts';
 import type { KeyToMain, Lane } from './protocol.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
@@ -13,17 +15,6 @@ import { verdictText } from './verdict-text.ts';
  * own holds it. `quarantined`: it crashed too often, or its file is damaged; it answers nothing, and health names it.
  */
 export type KeyState = 'locked' | 'expected' | 'inactive' | 'activating' | 'active' | 'quarantined';
-
-interface InFlight {
-  incoming: Incoming;
-  lane: Lane;
-  /** How many threads have had it. */
-  attempts: number;
-  /** The thread of now has it. */
-  isSent: boolean;
-  /** It waits for an admin, not for the key. */
-  pending: boolean;
-}
 
 /**
  * This part of the queue's length more is kept for clients that have less than it in the queue, so that one client
@@ -57,6 +48,7 @@ export class VirtualKey {
   /** Counts locks: what was under way before one is over after it, even if the key was unlocked again meanwhile. */
   #locks = 0;
   #onIdle: (() => void)[] = [];
+  readonly #errands = new Errands();
   /** Others wait for its thread. */
   #yields = false;
   /** It has given its place up while admins decide, and kept its thread. */
@@ -87,9 +79,9 @@ export class VirtualKey {
     return this.#pending > 0 && !this.#inFlight.values().some((entry) => entry.isSent && !entry.pending);
   }
 
-  /** Whether no thread has an event of it in hand. */
+  /** Whether no thread has an event or an errand of it in hand. */
   get isIdle(): boolean {
-    return !this.#inFlight.values().some((entry) => entry.isSent);
+    return !this.#errands.areOpen && !this.#inFlight.values().some((entry) => entry.isSent);
   }
 
   /** Gives its place to another key, and keeps its thread until what waits there is decided. */
@@ -111,7 +103,7 @@ export class VirtualKey {
     this.state = 'inactive';
     this.reason = null;
     this.#restarts.reset();
-    if (this.#inFlight.size > 0) void this.#activate();
+    if (this.#inFlight.size > 0 || this.#errands.areWaiting) void this.#activate();
   }
 
   /**
@@ -182,6 +174,17 @@ export class VirtualKey {
     if (this.state === 'active') {
       if (!this.#yields) this.#send(seq, entry);
     } else if (this.state === 'inactive') void this.#activate();
+  }
+
+  /**
+   * Has the thread that holds the key do something that is nobody's request, activating it if need be. Null when the key
+   * is not available.
+   */
+  async errand<T>(work: (link: KeyThread['link']) => Promise<T>): Promise<T | null> {
+    if (!this.unlocked || this.state === 'quarantined') return null;
+    const done = this.#errands.run(this.state === 'active' ? this.#thread : null, work);
+    if (this.state === 'inactive') void this.#activate();
+    return done.finally(() => this.#settle());
   }
 
   /** Tells the thread, if there is one, what is configured now. */
@@ -286,6 +289,7 @@ export class VirtualKey {
     this.#isPlaceless = false;
     this.activeSince = this.#around.clock.mono();
     for (const [seq, entry] of this.#inFlight) this.#send(seq, entry);
+    this.#errands.start(thread);
     this.#settle();
   }
 
@@ -349,6 +353,7 @@ export class VirtualKey {
       this.#remove(seq, entry);
       entry.incoming.verdict?.(false, 'error: the signer failed on this event');
     }
+    this.#errands.start(null);
     const delay = this.#restarts.next(this.#around.clock.mono());
     if (delay === null) return this.#quarantine(`crash loop: ${reason}`);
     this.#around.log('error', `key actor crashed (${reason}), restarting`, { key: this.name, delayMs: delay });
@@ -357,7 +362,7 @@ export class VirtualKey {
     setTimeout(() => {
       if (this.#over(locks)) return;
       // Without work waiting it may as well stay without a thread.
-      if (this.#inFlight.size > 0) void this.#activate();
+      if (this.#inFlight.size > 0 || this.#errands.areWaiting) void this.#activate();
       else this.state = 'inactive';
     }, delay);
     this.#settle();
@@ -373,6 +378,7 @@ export class VirtualKey {
   }
 
   #dropAll(verdict: string): void {
+    this.#errands.start(null);
     for (const entry of this.#inFlight.values()) entry.incoming.verdict?.(false, verdict);
     this.#inFlight.clear();
     this.#pending = 0;

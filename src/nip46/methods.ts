@@ -7,8 +7,9 @@ import type { AdminDoor } from '../key/admin-door.ts';
 import type { PolicyDoor } from '../key/policy-door.ts';
 import type { Outcome } from '../key/protocol.ts';
 import type { StageReporter } from '../metrics/stage-reporter.ts';
-import type { Asked, BoundMethod, DecideRequest, Decision, GrantedMethod } from '../policy/protocol.ts';
+import type { Allowed, Asked, BoundMethod, DecideRequest, Decision, GrantedMethod } from '../policy/protocol.ts';
 import { permitted } from './approval.ts';
+import { labelOfMetadata } from './client-label.ts';
 import type { Conversations, Peer } from './conversations.ts';
 import { checkTemplate, signedEventJson } from './event.ts';
 import { bytesToHex, hexToBytes } from './hex.ts';
@@ -55,8 +56,10 @@ export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['connect', connect],
   ['get_public_key', bound('get_public_key', (office) => office.pubkey)],
   ['ping', bound('ping', () => 'pong')],
-  // The list is always given: a client that has it already compares and stays.
-  ['switch_relays', bound('switch_relays', (office) => JSON.stringify(office.relays))],
+  [
+    'switch_relays',
+    bound('switch_relays', (office, { knowsRelays }) => (knowsRelays ? 'null' : JSON.stringify(office.relays))),
+  ],
   ['get_relays', bound('get_relays', (office) => JSON.stringify(readWrite(office.relays)))],
   ['sign_event', signEvent],
   ['nip44_encrypt', cipher('nip44_encrypt', 32, (peer, text, nonce) => peer.nip44.encrypt(text, nonce))],
@@ -71,11 +74,12 @@ export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
 async function connect(office: Office, call: Call): Promise<Answer> {
   const { request, asked } = call;
   const [, secret = '', perms = '', metadata = ''] = request.params;
+  const label = labelOfMetadata(metadata);
   const decision = await permitted(
     office,
     call,
-    (more) => office.policy.connect({ ...asked, ...more, secret }),
-    () => ({ method: 'connect', kind: null, param: perms, claims: claimedName(metadata) }),
+    (more) => office.policy.connect({ ...asked, ...more, secret, label }),
+    () => ({ method: 'connect', kind: null, param: perms, claims: label }),
   );
   if (decision.ok) return allowed('ack');
   if (decision.refusal === 'token not found' && office.limits.answerUnknown === 'none') return silent('denied');
@@ -89,10 +93,10 @@ async function logout(office: Office, { asked }: Call): Promise<Answer> {
 }
 
 /** A method that a live binding is enough for. */
-function bound(method: BoundMethod, result: (office: Office) => string): Method {
+function bound(method: BoundMethod, result: (office: Office, allowed: Allowed) => string): Method {
   return async (office, { asked }) => {
     const decision = await office.policy.decide(question(asked, method));
-    return decision.ok ? allowed(result(office)) : refused(decision);
+    return decision.ok ? allowed(result(office, decision)) : refused(decision);
   };
 }
 
@@ -224,16 +228,6 @@ function allowed(result: string): Answer {
 
 function silent(outcome: Outcome): Answer {
   return { outcome, silent: true };
-}
-
-/** What a client's metadata (NIP-46, JSON) calls it; shown to who approves, and never used for a decision. */
-function claimedName(metadata: string): string {
-  try {
-    const { name } = JSON.parse(metadata) as { name?: unknown };
-    return typeof name === 'string' ? name.slice(0, 100) : '';
-  } catch {
-    return '';
-  }
 }
 
 /** A request whose deadline has passed is not carried out. */

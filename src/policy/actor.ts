@@ -16,6 +16,7 @@ import { addRule, removeRule } from './commands/rules.ts';
 import { createToken, listTokens, pageTokens, revokeToken } from './commands/tokens.ts';
 import { pageUsers, renameUser, revokeUser } from './commands/users.ts';
 import { PolicyEngine } from './engine.ts';
+import { forgetClient, introduceClient } from './introduce.ts';
 import type {
   AdminToPolicy,
   Asked,
@@ -29,6 +30,7 @@ import type {
   PolicyToMain,
 } from './protocol.ts';
 import { answerConnect } from './redeem.ts';
+import { answerRelayAuth } from './relay-auth.ts';
 
 export interface PolicyActorOptions {
   clock: Clock;
@@ -61,6 +63,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
         log: (line) => main.tell('log', line),
         bound: (keyName, client) => main.tell('bound', { keyName, client }),
         forgetClients: () => main.tell('forgetClients', null),
+        clientRelaysChanged: () => main.tell('clientRelaysChanged', null),
         committed: (ms) => times.observe('commit', ms),
         head: (head) => admin?.tell('head', head),
       });
@@ -75,9 +78,13 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
     },
     keys: () => opened().commits.alone(async () => listKeys(opened().store, opened().legacyKeys)),
     createKey: (wanted) => makeKey(wanted),
+    clientRelays: () => opened().commits.alone(async () => opened().clientRelays()),
     clients: ({ keyName }) => opened().commits.alone(async () => opened().desk.lookups.clients(keyName)),
     status: () => opened().status(),
-    settings: ({ reserved }) => opened().reserve(reserved),
+    settings: ({ reserved, advertised }) => {
+      engine?.reserve(reserved);
+      void engine?.announce(advertised);
+    },
     health: () => opened().health(),
     close: async () => {
       await engine?.close();
@@ -89,7 +96,10 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
 
   /** A key's port speaks for that key only: its name is not in the messages. */
   function attachKey(keyName: string, port: MessagePort): void {
-    const answer = (asked: Asked, work: (engine: PolicyEngine) => Decision): Decision | Promise<Decision> => {
+    const answer = (
+      asked: Pick<Asked, 'expires'>,
+      work: (engine: PolicyEngine) => Decision,
+    ): Decision | Promise<Decision> => {
       const here = engine;
       if (here === null) return UNAVAILABLE;
       return here.commits.submit({ work: () => work(here), unavailable: UNAVAILABLE, expires: asked.expires });
@@ -97,14 +107,15 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
     new Link<PolicyToKey, KeyToPolicy>(port, {
       decide: (request) => answer(request, ({ desk }) => answerRequest(desk, keyName, request)),
       connect: (request) => answer(request, ({ desk }) => answerConnect(desk, keyName, request)),
+      relayAuth: (request) => answer(request, ({ desk }) => answerRelayAuth(desk, keyName, request)),
       logout: (request) => answer(request, ({ desk }) => answerLogout(desk, keyName, request)),
     });
   }
 
   function adminHandlers(): Handlers<AdminToPolicy> {
-    const row = (work: (engine: PolicyEngine) => Outcome<null>): Promise<Outcome<null>> => {
+    const row = <T>(work: (engine: PolicyEngine) => Outcome<T>): Promise<Outcome<T>> => {
       const here = opened();
-      const unavailable: Outcome<null> = { ok: false, refusal: 'audit log unavailable' };
+      const unavailable: Outcome<T> = { ok: false, refusal: 'audit log unavailable' };
       return here.commits.submit({ work: () => work(here), unavailable, expires: clock.mono() + ADMIN_PATIENCE_MS });
     };
     /** What these forget of the rules they forget in the same turn of the queue: no decision comes in between. */
@@ -119,6 +130,8 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
     return {
       begin: (wanted) => row(({ desk }) => beginAdmin(desk, wanted)),
       end: (wanted) => row(({ desk }) => endAdmin(desk, wanted)),
+      introduceClient: (wanted) => row(({ desk }) => introduceClient(desk, random, wanted)),
+      forgetClient: (introduction) => row(({ desk }) => forgetClient(desk, introduction)),
       refused: (wanted) => row(({ desk }) => refusedAdmin(desk, wanted)),
       listKeys: () => opened().commits.alone(async () => listKeys(opened().store, opened().legacyKeys)),
       pageKeys: (slice) => read(({ store, legacyKeys }) => pageKeys(store, slice, legacyKeys)),

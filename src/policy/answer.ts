@@ -29,7 +29,8 @@ export function answerRequest(desk: Desk, keyName: string, request: DecideReques
   const { keyUserId } = binding!;
   if (verdict.rule === 'bound-method') {
     desk.journal.touch(keyUserId);
-    return allowed;
+    const knowsRelays = method === 'switch_relays' && desk.advertised.knows(keyUserId, request.body);
+    return knowsRelays ? { ...allowed, knowsRelays } : allowed;
   }
   // Recorded already: the key actor holds the response, or lost the answer with the policy actor before.
   if (request.recheck || handled) return allowed;
@@ -79,5 +80,6 @@ export function answerLogout(desk: Desk, keyName: string, request: Asked): Decis
     retry: false,
   });
   desk.index.forgetBinding(keyName, client);
+  desk.journal.afterCommit(() => desk.clientRelaysChanged());
   return { ok: true, grant: 'binding' };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../actor/clock.ts';
 import type { Lookups } from '../store/lookups.ts';
 import type { Writes } from '../store/writes.ts';
+import type { Advertised } from './advertised.ts';
 import type { Surroundings } from './decide.ts';
 import type { Denials } from './denials.ts';
 import type { Index } from './index.ts';
@@ -26,6 +27,9 @@ export interface Desk {
   readonly askForStrangers: boolean;
   readonly kindsNotInAll: ReadonlySet<number>;
   readonly reserved: ReadonlySet<string>;
+  readonly advertised: Advertised;
+  /** Live bindings that have relays of their own may not be what they were; `added`: there is one more. */
+  readonly clientRelaysChanged: (added?: boolean) => void;
   /** A client became one of a key's. */
   readonly bound: (keyName: string, client: string) => void;
 }

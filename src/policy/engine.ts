@@ -4,6 +4,7 @@ import { databaseFault } from '../store/fault.ts';
 import { Lookups } from '../store/lookups.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { Writes } from '../store/writes.ts';
+import { Advertised } from './advertised.ts';
 import { Denials } from './denials.ts';
 import type { Desk } from './desk.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -24,6 +25,7 @@ export interface Outside {
   log: (line: LogLine) => void;
   bound: (keyName: string, client: string) => void;
   forgetClients: () => void;
+  clientRelaysChanged: () => void;
   committed?: (ms: number) => void;
   head: (head: { seq: number; hash: string; cut: number; at: number }) => void;
 }
@@ -57,7 +59,9 @@ export class PolicyEngine {
   /** The last KeyUser when the main thread was last told to forget who is bound. */
   #toldKeyUser = 0;
   #recountDue = false;
+  #clientRelaysDue = false;
   #clockDistrusted = false;
+  #hasClientRelays: boolean;
 
   static async open(
     options: PolicyOpenOptions,
@@ -89,6 +93,8 @@ export class PolicyEngine {
     const writes = new Writes(store.db);
     const index = new Index(lookups);
     const seed = new DataView(outside.random(4).slice().buffer).getUint32(0);
+    // Most databases have none, and then nobody need be told.
+    this.#hasClientRelays = lookups.clientRelays().length > 0;
     const replay = new ReplayMemory({ window: this.#window, seed, mono: clock.mono() });
     const journal = new Journal({ path: store.path, writes, rows: this.#rows, clock, stale: () => index.stale() });
     this.desk = {
@@ -105,6 +111,11 @@ export class PolicyEngine {
       kindsNotInAll: new Set(options.kindsNotInAll ?? KINDS_NOT_IN_ALL[store.origin]),
       reserved: this.#reserved,
       bound: outside.bound,
+      advertised: new Advertised(lookups, writes, journal),
+      clientRelaysChanged: (added = false) => {
+        this.#hasClientRelays ||= added;
+        if (this.#hasClientRelays) outside.clientRelaysChanged();
+      },
     };
     this.#remember();
     this.commits = new GroupCommit({
@@ -124,6 +135,22 @@ export class PolicyEngine {
     this.#toldKeyUser = lookups.lastKeyUser();
     this.#timers.push(setInterval(() => this.minute(), MINUTE_MS).unref());
     this.#timers.push(setTimeout(() => void this.prune(), SECOND_MS).unref());
+  }
+
+  /** Relays that clients brought along, for keys whose bindings live. */
+  clientRelays(): { keyName: string; relays: string[] }[] {
+    return this.desk.lookups.clientRelays().map(({ keyName, relays }) => ({ keyName, relays: readRelays(relays) }));
+  }
+
+  /** What is advertised to clients; tried again until the database can be written. */
+  async announce(relays: string[]): Promise<void> {
+    const { advertised, clock } = this.desk;
+    const work = () => {
+      advertised.announce(relays, clock.now());
+      return true;
+    };
+    const done = await this.commits.submit({ work, unavailable: false, expires: clock.mono() + LOCK_PATIENCE_MS });
+    if (!done) this.#timers.push(setTimeout(() => void this.announce(relays), MINUTE_MS).unref());
   }
 
   status(): PolicyStatus {
@@ -168,7 +195,10 @@ export class PolicyEngine {
     const giveUp = clock.mono() + LOCK_PATIENCE_MS;
     for (;;) {
       try {
-        return await this.commits.alone(work);
+        const outcome = await this.commits.alone(work);
+        // A revocation may be among what changes.
+        if (outcome.ok && this.#hasClientRelays) this.#outside.clientRelaysChanged();
+        return outcome;
       } catch (error) {
         const fault = databaseFault(error);
         if (fault === null) throw error;
@@ -185,17 +215,20 @@ export class PolicyEngine {
     this.tellHead();
     if (this.#recountDue) this.desk.journal.recount(this.#rows);
     this.#recountDue = false;
+    if (this.#clientRelaysDue) this.desk.clientRelaysChanged();
+    this.#clientRelaysDue = false;
     if (this.desk.journal.hasTouched) void this.#flush();
     void this.prune();
   }
 
   /**
    * Another program may change the file many times a second, for minutes (`redoubt strip-photocopies`). So counting the
-   * log's rows can wait, and the main thread is told to forget who is bound to which key only when clients were added:
+   * log's rows and looking for clients' relays can wait, and the main thread is told to forget who is bound to which key only when clients were added:
    * it knows their pubkeys alone, and of one that is gone the next decision says so.
    */
   #changedOutside(): void {
     this.#recountDue = true;
+    this.#clientRelaysDue = true;
     const lastKeyUser = this.desk.lookups.lastKeyUser();
     if (lastKeyUser === this.#toldKeyUser) return;
     this.#toldKeyUser = lastKeyUser;
@@ -271,5 +304,15 @@ export class PolicyEngine {
         ? { level: 'info', message: 'the audit log can be written again', fields: {} }
         : { level: 'error', message: 'the audit log cannot be written: nothing is signed', fields: { reason } };
     this.#outside.log(line);
+  }
+}
+
+/** What somebody else has written there is no list of ours. */
+function readRelays(json: string): string[] {
+  try {
+    const list: unknown = JSON.parse(json);
+    return Array.isArray(list) ? list.filter((url) => typeof url === 'string') : [];
+  } catch {
+    return [];
   }
 }

@@ -7,7 +7,7 @@ import { chainHash } from './chain.ts';
 import type { Charge } from './decide.ts';
 
 /** `Log.type`: what a row is about (docs/POLICY.md). */
-export type LogType = 'request' | 'connect' | 'logout' | 'token reuse' | 'admin';
+export type LogType = 'request' | 'connect' | 'logout' | 'token reuse' | 'relay auth' | 'admin';
 
 export interface AuditRow {
   type: LogType;

@@ -1,6 +1,7 @@
 /** What is said to and by the policy actor. Shapes only; docs/POLICY.md says what the answers mean. */
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
 import type { StageReport } from '../metrics/stage-times.ts';
+import type { Introduced, Introduction } from './introduced.ts';
 
 /** NIP-46 methods that a rule must grant. */
 export type GrantedMethod = 'sign_event' | 'nip44_encrypt' | 'nip44_decrypt' | 'nip04_encrypt' | 'nip04_decrypt';
@@ -25,7 +26,9 @@ export type Refusal =
   | 'replayed';
 
 /** `grant` names what allowed it: `rule:<id>`, `condition:<id>`, `binding`, `token:<id>`, `admin:<pubkey>`. */
-export type Decision = { ok: true; grant: string } | { ok: false; refusal: Refusal; ask?: Asking };
+export type Decision = Allowed | { ok: false; refusal: Refusal; ask?: Asking };
+/** `knowsRelays`, of switch_relays: the client has the list of advertised relays already. */
+export type Allowed = { ok: true; grant: string; knowsRelays?: true };
 
 /** No rule answered: an admin may. */
 export type Asking = {
@@ -67,6 +70,18 @@ export interface DecideRequest extends Asked {
 export interface ConnectRequest extends Asked {
   /** The token's secret, or an empty string. */
   secret: string;
+  /** What the client calls itself, cleaned: a name for the admin to read, and nothing else. */
+  label?: string;
+}
+
+/** A relay wants this key's own signature (NIP-42). */
+export interface RelayAuthRequest {
+  /** URL */
+  relay: string;
+  /** Id of the event to be signed. */
+  event: string;
+  /** As of `Asked`. */
+  expires: number;
 }
 
 /** A key actor, on a port that the policy actor knows to be that key's and no other's. */
@@ -74,6 +89,8 @@ export type KeyToPolicy = {
   decide: Ask<DecideRequest, Decision>;
   connect: Ask<ConnectRequest, Decision>;
   logout: Ask<Asked, Decision>;
+  /** Allowed once it is on record. */
+  relayAuth: Ask<RelayAuthRequest, Decision>;
 };
 export type PolicyToKey = Record<never, never>;
 
@@ -262,6 +279,10 @@ export type AdminToPolicy = {
   revokeToken: Ask<{ id: number }, Outcome<null>>;
   /** A token for an existing key, its policy and the end of other clients: all or nothing. */
   pair: Ask<{ keyName: string; pairing: Pairing }, Outcome<Paired>>;
+  /** Binds a client by a token that is redeemed in the same transaction; one that it holds already is enough. */
+  introduceClient: Ask<Introduced, Outcome<Introduction>>;
+  /** Nobody could tell the client: as if it had not been introduced. */
+  forgetClient: Ask<Introduction, Outcome<null>>;
   /** Soft: the row keeps its name and pubkey. */
   deleteKey: Ask<{ name: string }, Outcome<null>>;
   /** Removes a deleted key with its clients and tokens; its name is free then. */
@@ -338,10 +359,12 @@ export type MainToPolicy = MainProtocol<{
   createKey: Ask<{ name: string; pubkey: string; pairing?: Pairing }, Outcome<KeyRow>>;
   /** Client pubkeys that are bound to the key (revoked ones too: they are owed a denial). */
   clients: Ask<{ keyName: string }, string[]>;
+  /** Relays that clients with live bindings brought along; the oldest binding first. */
+  clientRelays: Ask<null, { keyName: string; relays: string[] }[]>;
   /** As far as it is known without a write. */
   status: Ask<null, PolicyStatus>;
-  /** The configuration was read again. */
-  settings: Tell<{ reserved: string[] }>;
+  /** What is configured now. `advertised`: the relays that clients are told, sorted. */
+  settings: Tell<{ reserved: string[]; advertised: string[] }>;
   /** A real write, durable, that leaves nothing behind. */
   health: Ask<null, PolicyStatus>;
   /** Finishes what is queued, writes the head, closes the database. */
@@ -350,6 +373,8 @@ export type MainToPolicy = MainProtocol<{
 export type PolicyToMain = MainProtocol<{
   /** A client was bound to a key. */
   bound: Tell<{ keyName: string; client: string }>;
+  /** What `clientRelays` says may be different now. */
+  clientRelaysChanged: Tell<null>;
   /** The database was changed by somebody else: forget what `clients` said. */
   forgetClients: Tell<null>;
   /** What the thread has counted since it last told. */

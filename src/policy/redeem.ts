@@ -44,7 +44,7 @@ function redeem(desk: Desk, keyName: string, request: ConnectRequest, token: Tok
   // The fresh token brings a revoked client back, and nothing of what was granted before, whoever revoked it.
   const before = desk.index.binding(keyName, client);
   if (before !== null && before.revokedAt !== null) desk.writes.revoke({ keyUserId: before.keyUserId, now });
-  const keyUserId = desk.writes.bind({ keyName, client, description: token.clientName, now });
+  const keyUserId = desk.writes.bind({ keyName, client, description: token.clientName || (request.label ?? ''), now });
   if (!desk.writes.redeem({ id: token.id, keyUserId, now })) throw new Conflict();
   desk.index.forgetBinding(keyName, client);
   const grant = `token:${token.id}`;
@@ -67,7 +67,10 @@ function reconnect(desk: Desk, keyName: string, request: ConnectRequest, handled
     surroundings(desk, keyName),
   );
   if (!verdict.ok) return deny(verdict.rule, verdict.refusal);
-  if (!handled) record(desk, keyName, request, binding.keyUserId, verdict.grant);
+  if (!handled) {
+    record(desk, keyName, request, binding.keyUserId, verdict.grant);
+    if (request.label) desk.writes.label({ keyUserId: binding.keyUserId, label: request.label });
+  }
   return { ok: true, grant: verdict.grant };
 }
 
@@ -81,7 +84,7 @@ function stranger(desk: Desk, keyName: string, request: ConnectRequest): Decisio
   }
   const grant = `admin:${admin}`;
   desk.journal.begin();
-  const keyUserId = desk.writes.bind({ keyName, client, description: null, now: desk.clock.now() });
+  const keyUserId = desk.writes.bind({ keyName, client, description: request.label || null, now: desk.clock.now() });
   desk.index.forgetBinding(keyName, client);
   record(desk, keyName, request, keyUserId, grant);
   desk.journal.afterCommit(() => {

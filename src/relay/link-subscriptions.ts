@@ -1,4 +1,5 @@
 import { backoff } from './backoff.ts';
+import { LinkAuth } from './link-auth.ts';
 import { plainLine } from './plain-line.ts';
 import type { Subscription } from './subscriptions.ts';
 
@@ -13,6 +14,10 @@ interface Sent {
   reason: string;
   /** When it was sent, or when to send it again; monotonic ms. */
   at: number;
+  /** When it was sent. */
+  asked: number;
+  /** The relay closed it because somebody has to authenticate first. */
+  unauthenticated: boolean;
 }
 
 export interface SubscriptionTimings {
@@ -84,6 +89,19 @@ export class LinkSubscriptions {
     return null;
   }
 
+  /** Those that the relay closed because somebody has to authenticate first, and when each was asked for. */
+  get unauthenticated(): { id: string; asked: number }[] {
+    return [...this.#sent]
+      .filter(([id, sent]) => sent.state === 'closed' && sent.unauthenticated && this.#wanted.has(id))
+      .map(([id, { asked }]) => ({ id, asked }));
+  }
+
+  /** Asks for one that was closed again at once. */
+  askAgain(id: string, now: number): void {
+    const sent = this.#sent.get(id);
+    if (sent?.state === 'closed') this.#ask(id, this.#wanted.get(id) ?? sent.json, sent.reason, now);
+  }
+
   eose(id: string, now: number): void {
     const sent = this.#sent.get(id);
     if (sent === undefined || sent.state === 'closed') return;
@@ -99,6 +117,7 @@ export class LinkSubscriptions {
     const closings = this.#closings.get(id) ?? 0;
     this.#closings.set(id, closings + 1);
     sent.state = 'closed';
+    sent.unauthenticated = LinkAuth.needed(reason);
     sent.reason = `closed by the relay: ${plainLine(reason) || 'no reason given'}`;
     sent.at = now + backoff(closings, this.#timings.retryMinMs, this.#timings.retryMaxMs, this.#random());
     this.#sync(now);
@@ -141,7 +160,7 @@ export class LinkSubscriptions {
   #ask(id: string, json: string, reason: string, now: number): void {
     // Sending can end the connection, in the middle of a list too.
     if (this.#send === null) return;
-    this.#sent.set(id, { json, state: 'asked', reason, at: now });
+    this.#sent.set(id, { json, state: 'asked', reason, at: now, asked: now, unauthenticated: false });
     this.#send(`["REQ",${JSON.stringify(id)},${json}]`);
   }
 

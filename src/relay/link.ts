@@ -1,9 +1,11 @@
+import type { LookupFunction } from 'node:net';
 import type { Clock } from '../actor/clock.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import { backoff } from './backoff.ts';
 import type { RelayCounts } from './counts.ts';
 import { frameLimit, readRelayFrame } from './frame.ts';
 import { DEFAULT_MAX_CONTENT, type WireEvent } from './head.ts';
+import { type Authenticators, LinkAuth } from './link-auth.ts';
 import { LinkSubscriptions } from './link-subscriptions.ts';
 import { Outbox, type OutboxLimits, type Published } from './outbox.ts';
 import { OutsideSocket } from './outside-socket.ts';
@@ -51,6 +53,10 @@ export interface RelayLinkOptions {
   log: (line: LogLine) => void;
   /** A signed event of kind 24133 from the daemon to itself, never the same twice; without it nothing is probed. */
   makeProbe?: (() => Promise<string>) | undefined;
+  /** Without it the relay's challenges (NIP-42) are not answered. */
+  auth?: Authenticators | undefined;
+  /** Finds the addresses of the relay's name; the system's own way when left out. */
+  lookup?: LookupFunction | undefined;
   limits?: Partial<LinkLimits> | undefined;
 }
 
@@ -66,6 +72,7 @@ export class RelayLink {
   readonly #clock: Clock;
   readonly #subscriptions: LinkSubscriptions;
   readonly #outbox: Outbox;
+  readonly #auth: LinkAuth | null;
   #wanted: readonly Subscription[] = [];
   #probeSubscription: Subscription | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -90,8 +97,15 @@ export class RelayLink {
     this.#clock = options.clock;
     const { eoseMs, backoffMinMs: retryMinMs, backoffMaxMs: retryMaxMs } = this.#limits;
     this.#subscriptions = new LinkSubscriptions({ eoseMs, retryMinMs, retryMaxMs }, options.random);
-    this.#outbox = new Outbox(this.#limits, options.counts, (event, reason) =>
-      this.#log('warn', 'relay refused an event', { event, reason }),
+    const { url, counts, auth: sign } = options;
+    const now = () => this.#clock.mono();
+    this.#auth =
+      sign === undefined ? null : new LinkAuth({ url, sign, counts, now, settled: (ok) => this.#authSettled(ok) });
+    this.#outbox = new Outbox(
+      this.#limits,
+      counts,
+      (event, reason) => this.#log('warn', 'relay refused an event', { event, reason }),
+      (author, sentAt) => this.#auth?.refused(author, sentAt) ?? 'no',
     );
   }
 
@@ -116,10 +130,15 @@ export class RelayLink {
     return this.#applySubscriptions();
   }
 
-  /** Sends a signed event, now or when the relay is connected again. */
-  publish(id: string, raw: string): Promise<Published> {
+  /** Sends an event that `author` (a pubkey) has signed, now or when the relay is connected again. */
+  publish(id: string, raw: string, author = ''): Promise<Published> {
     if (this.#timer === undefined) return Promise.resolve({ ok: false, reason: 'the link is closed' });
-    return this.#outbox.publish(id, raw, this.#clock.mono());
+    return this.#outbox.publish(id, raw, author, this.#clock.mono());
+  }
+
+  /** There is no connection, and the next try is some time off. */
+  get waits(): boolean {
+    return this.#socket === null;
   }
 
   status(): RelayStatus {
@@ -152,7 +171,8 @@ export class RelayLink {
       closed: (reason: string) => this.#down(plainLine(reason)),
     };
     // A frame over the limit is dropped; only one that is far over it costs the connection.
-    const limits = { maxPayload: frameLimit(maxContent) * 4, maxBuffered, connectMs, pingMs };
+    const { lookup } = this.#options;
+    const limits = { maxPayload: frameLimit(maxContent) * 4, maxBuffered, connectMs, pingMs, lookup };
     try {
       this.#socket = new OutsideSocket(this.url, limits, listener, this.#clock.mono());
     } catch {
@@ -170,6 +190,7 @@ export class RelayLink {
       this.#options.counts.add('reconnects');
     }
     this.#everOpened = true;
+    this.#auth?.connected((frame) => socket.send(frame));
     this.#subscriptions.connected((frame) => socket.send(frame), now);
     this.#outbox.connected(socket, now);
     this.#startProbe(socket);
@@ -213,6 +234,7 @@ export class RelayLink {
     this.#readySince = null;
     this.#probe?.stop();
     this.#probe = null;
+    this.#auth?.disconnected();
     this.#subscriptions.disconnected();
     this.#outbox.disconnected();
     this.#report();
@@ -231,6 +253,7 @@ export class RelayLink {
         this.#options.onEvent(frame.event);
         return;
       case 'OK': {
+        if (this.#auth?.ok(frame.id, frame.ok)) break;
         if (this.#probe?.ok(frame.id, frame.ok, frame.reason)) break;
         this.#outbox.ok(frame.id, frame.ok, frame.reason, this.#clock.mono());
         return;
@@ -242,13 +265,14 @@ export class RelayLink {
       case 'CLOSED':
         if (this.#subscriptions.closed(frame.subscription, frame.reason, this.#clock.mono())) {
           counts.add('subscriptions closed');
+          if (LinkAuth.needed(frame.reason)) this.#authenticateFor(frame.subscription);
         }
         break;
       case 'NOTICE':
         this.#log('debug', 'relay notice', { notice: plainLine(frame.text) });
         return;
       case 'AUTH':
-        this.#log('debug', 'relay asks for authentication', {});
+        this.#auth?.challenged(frame.challenge);
         return;
       case 'refused':
         counts.add(frame.refusal === 'too large' ? 'dropped: too large' : 'dropped: malformed');
@@ -256,6 +280,28 @@ export class RelayLink {
       default:
         frame satisfies never;
     }
+    this.#settle();
+  }
+
+  /** The relay closed a subscription in want of authentication: by the daemon, or by the keys that it is about. */
+  #authenticateFor(id: string): void {
+    const refused = this.#subscriptions.unauthenticated.find((one) => one.id === id);
+    if (this.#auth === null || refused === undefined) return;
+    const keys = this.#wanted.find((one) => one.id === id)?.filters.flatMap((filter) => filter['#p'] ?? []) ?? [];
+    for (const key of keys) {
+      if (this.#auth.refused(key, refused.asked) !== 'again') continue;
+      return this.#subscriptions.askAgain(id, this.#clock.mono());
+    }
+  }
+
+  #authSettled(ok: boolean): void {
+    const now = this.#clock.mono();
+    for (const { id } of this.#subscriptions.unauthenticated) {
+      if (ok) this.#subscriptions.askAgain(id, now);
+      else this.#authenticateFor(id);
+    }
+    this.#outbox.unpark(now);
+    if (ok) this.#probe?.retry();
     this.#settle();
   }
 
@@ -272,6 +318,7 @@ export class RelayLink {
       this.#options.counts.add('dead sockets');
       return;
     }
+    this.#auth?.tick();
     this.#subscriptions.tick(now);
     this.#probe?.tick();
     this.#settle();

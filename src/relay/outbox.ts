@@ -1,4 +1,5 @@
 import type { RelayCounts } from './counts.ts';
+import { LinkAuth } from './link-auth.ts';
 import { plainLine } from './plain-line.ts';
 
 export interface Published {
@@ -24,6 +25,8 @@ export interface OutboxLimits {
 
 interface Entry {
   id: string;
+  /** Pubkey of whoever signed it. */
+  author: string;
   raw: string;
   expires: number;
   sentAt: number;
@@ -38,6 +41,9 @@ export interface Sender {
   readonly drained: boolean;
 }
 
+/** What to do with an event that is refused for want of authentication; `wait` until `unpark`. */
+export type OnUnauthenticated = (author: string, sentAt: number) => 'again' | 'wait' | 'no';
+
 const WILL_NOT_TAKE = /^(auth-required|restricted|blocked|pow):/;
 
 /**
@@ -49,10 +55,13 @@ export class Outbox {
   readonly #limits: OutboxLimits;
   readonly #counts: RelayCounts;
   readonly #onRejected: (id: string, reason: string) => void;
+  readonly #onUnauthenticated: OnUnauthenticated;
   readonly #entries = new Map<string, Entry>();
   /** In order of sending. */
   readonly #inFlight = new Map<string, Entry>();
   #waiting: Entry[] = [];
+  /** Until somebody has authenticated. */
+  readonly #parked = new Set<Entry>();
   #chars = 0;
   #sender: Sender | null = null;
   /** How many may be in flight now: one after a refusal for their rate, twice as many after each that was taken. */
@@ -61,11 +70,17 @@ export class Outbox {
   #coolMs = 0;
   #problem: { text: string; until: number } | null = null;
 
-  constructor(limits: OutboxLimits, counts: RelayCounts, onRejected: (id: string, reason: string) => void) {
+  constructor(
+    limits: OutboxLimits,
+    counts: RelayCounts,
+    onRejected: (id: string, reason: string) => void,
+    onUnauthenticated: OnUnauthenticated = () => 'no',
+  ) {
     this.#limits = limits;
     this.#window = limits.inFlight;
     this.#counts = counts;
     this.#onRejected = onRejected;
+    this.#onUnauthenticated = onUnauthenticated;
   }
 
   /** Why the relay does not take events, while it does not. */
@@ -77,12 +92,13 @@ export class Outbox {
     return this.#entries.size;
   }
 
-  publish(id: string, raw: string, now: number): Promise<Published> {
+  /** @param author pubkey of whoever signed it */
+  publish(id: string, raw: string, author: string, now: number): Promise<Published> {
     const same = this.#entries.get(id);
     if (same !== undefined) return same.published;
     const { promise, resolve } = Promise.withResolvers<Published>();
     const expires = now + this.#limits.deadlineMs;
-    const entry: Entry = { id, raw, expires, sentAt: 0, reason: '', published: promise, resolve };
+    const entry: Entry = { id, author, raw, expires, sentAt: 0, reason: '', published: promise, resolve };
     this.#entries.set(id, entry);
     this.#waiting.push(entry);
     this.#chars += raw.length;
@@ -105,8 +121,9 @@ export class Outbox {
   disconnected(): void {
     this.#sender = null;
     this.#problem = null;
-    this.#again([...this.#inFlight.values()]);
+    this.#again([...this.#inFlight.values(), ...this.#parked]);
     this.#inFlight.clear();
+    this.#parked.clear();
   }
 
   /** An OK arrived. @returns whether it was for one of ours */
@@ -125,7 +142,7 @@ export class Outbox {
       this.#cool(reason, now);
       entry.reason = reason;
       this.#again([entry]);
-    } else {
+    } else if (!this.#park(entry, reason)) {
       this.#counts.add('rejected');
       if (WILL_NOT_TAKE.test(reason)) this.#problem = { text: `events refused: ${reason}`, until: Infinity };
       this.#onRejected(id, reason);
@@ -135,6 +152,14 @@ export class Outbox {
     return true;
   }
 
+  /** Somebody has authenticated, or could not: what waits for that is sent again. */
+  unpark(now: number): void {
+    const entries = [...this.#parked];
+    this.#parked.clear();
+    this.#again(entries);
+    this.#pump(now);
+  }
+
   tick(now: number): void {
     if (this.#problem !== null && now >= this.#problem.until) this.#problem = null;
     for (const entry of this.#inFlight.values()) {
@@ -142,6 +167,11 @@ export class Outbox {
       this.#inFlight.delete(entry.id);
       this.#counts.add('publish: no OK');
       this.#end(entry, false, `no OK in ${this.#limits.okMs} ms`);
+    }
+    for (const entry of this.#parked) {
+      if (entry.expires > now) continue;
+      this.#parked.delete(entry);
+      this.#end(entry, false, entry.reason);
     }
     const late = this.#waiting.filter((entry) => entry.expires <= now);
     if (late.length > 0) {
@@ -158,6 +188,17 @@ export class Outbox {
   close(): void {
     this.disconnected();
     while (this.#waiting.length > 0) this.#end(this.#shift(), false, 'the link was closed');
+  }
+
+  /** @returns whether it is to be sent once more, now or when somebody has authenticated */
+  #park(entry: Entry, reason: string): boolean {
+    if (!LinkAuth.needed(reason) || this.#parked.size >= this.#limits.waiting) return false;
+    const next = this.#onUnauthenticated(entry.author, entry.sentAt);
+    if (next === 'no') return false;
+    entry.reason = reason;
+    if (next === 'wait') this.#parked.add(entry);
+    else this.#again([entry]);
+    return true;
   }
 
   #taken(): void {

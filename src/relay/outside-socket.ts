@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { CorkedSocket } from './corked.ts';
@@ -11,6 +12,8 @@ export interface SocketLimits {
   connectMs: number;
   /** A ping this often, and an answer within as long, ms. */
   pingMs: number;
+  /** Finds the addresses of the relay's name; the system's own way when left out. */
+  lookup?: LookupFunction | undefined;
 }
 
 export interface SocketListener {
@@ -41,6 +44,7 @@ export class OutsideSocket {
       maxPayload: limits.maxPayload,
       handshakeTimeout: limits.connectMs,
       followRedirects: false,
+      ...(limits.lookup !== undefined && { lookup: limits.lookup }),
     });
     this.#ws.on('upgrade', (response) => {
       socket = response.socket;

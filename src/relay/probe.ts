@@ -65,6 +65,12 @@ export class Probe {
     return this.#roundTripMs;
   }
 
+  /** What kept the last one from coming back may be gone. */
+  retry(): void {
+    this.#next = this.#door.now();
+    this.tick();
+  }
+
   stop(): void {
     this.#stopped = true;
   }

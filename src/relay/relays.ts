@@ -1,17 +1,17 @@
 import type { Clock } from '../actor/clock.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import { RelayCounts } from './counts.ts';
+import { drained } from './drained.ts';
 import type { EmbeddedRelay } from './embedded.ts';
 import type { HandledIds } from './handled.ts';
 import type { WireEvent } from './head.ts';
 import { type LinkLimits, RelayLink } from './link.ts';
+import type { Authenticators } from './link-auth.ts';
 import type { Published } from './outbox.ts';
 import type { EventHead, Filter, Incoming, RelayStatus } from './protocol.ts';
 import { RecentTexts } from './recent.ts';
 import { ADMIN_KIND, CLIENT_KIND, type Subscription } from './subscriptions.ts';
 import { relayUrl } from './url.ts';
-
-const DRAIN_LOOK_MS = 10;
 
 /** Name of the embedded relay, where a relay is named. */
 export const EMBEDDED = 'embedded';
@@ -28,6 +28,8 @@ export interface RelaysOptions {
   counts?: RelayCounts;
   log: (line: LogLine) => void;
   makeProbe?: () => Promise<string>;
+  /** Who answers challenges (NIP-42). */
+  auth?: Authenticators;
   linkLimits?: Partial<LinkLimits>;
   /** How long `setSubscriptions` waits for relays that do not answer, ms. */
   liveMs?: number;
@@ -75,15 +77,24 @@ export class Relays {
 
   /** Resolves when the relays that are connected have taken what was published, after `ms` in any case. */
   async drain(ms: number): Promise<void> {
-    const until = this.#options.clock.mono() + ms;
-    const waits = () => this.status().some(({ state, queued }) => state === 'ready' && queued > 0);
-    while (waits() && this.#options.clock.mono() < until)
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+    await drained(() => this.status(), this.#options.clock, ms);
   }
 
   /** Events that were not handled before, from whichever relay they came first. Nothing in them is verified. */
   onEvent(handler: (incoming: Incoming) => void): void {
     this.#handler = handler;
+  }
+
+  /** An event that came over a link that is not ours: of a client's relay (client-relays.ts). */
+  receive(event: WireEvent, from: string): void {
+    this.#fromOutside(event, from);
+  }
+
+  /** How the relay of this URL is, if it is one of ours; null for any other. */
+  stateOf(url: string): RelayStatus['state'] | null {
+    const name = this.#name(url);
+    if (name === EMBEDDED) return this.#options.embedded?.url ? 'ready' : 'closed';
+    return this.#links.get(name)?.status().state ?? null;
   }
 
   /** An event's id and signature were found to hold: copies of it are dropped from here on. */
@@ -161,7 +172,7 @@ export class Relays {
     }
     const link = this.#links.get(name);
     if (link === undefined) return { relay: name, ok: false, reason: 'not one of our relays' };
-    return { relay: name, ...(await link.publish(head.id, raw)) };
+    return { relay: name, ...(await link.publish(head.id, raw, head.pubkey)) };
   }
 
   #names(): string[] {
@@ -199,9 +210,9 @@ export class Relays {
   }
 
   #makeLink(url: string): RelayLink {
-    const { clock, random, log, makeProbe, linkLimits: limits } = this.#options;
+    const { clock, random, log, makeProbe, auth, linkLimits: limits } = this.#options;
     const onEvent = (event: WireEvent) => this.#fromOutside(event, url);
-    return new RelayLink({ url, clock, random, counts: this.#counts, onEvent, log, makeProbe, limits });
+    return new RelayLink({ url, clock, random, counts: this.#counts, onEvent, log, makeProbe, auth, limits });
   }
 
   #fromOutside({ head, raw }: WireEvent, from: string): void {

@@ -31,6 +31,11 @@ export class Lookups {
   readonly #rules: Database.Statement;
   readonly #token: Database.Statement;
   readonly #clients: Database.Statement;
+  readonly #relays: Database.Statement;
+  readonly #clientRelays: Database.Statement;
+  readonly #bornAt: Database.Statement;
+  readonly #invitations: Database.Statement;
+  readonly #meta: Database.Statement;
   readonly #lastKeyUser: Database.Statement;
   readonly #label: Database.Statement;
 
@@ -54,6 +59,14 @@ export class Lookups {
         FROM "Token" t LEFT JOIN "KeyUser" u ON u.id = t.keyUserId WHERE t.token = ?`,
     );
     this.#clients = db.prepare('SELECT userPubkey FROM "KeyUser" WHERE keyName = ?').pluck();
+    this.#relays = db.prepare('SELECT relays FROM "KeyUser" WHERE id = ?').pluck();
+    this.#clientRelays = db.prepare(
+      `SELECT u.keyName, u.relays FROM "KeyUser" u JOIN "Key" k ON k.keyName = u.keyName
+        WHERE u.relays IS NOT NULL AND u.revokedAt IS NULL AND k.deletedAt IS NULL ORDER BY u.id`,
+    );
+    this.#bornAt = db.prepare('SELECT createdAt FROM "KeyUser" WHERE id = ?').pluck();
+    this.#invitations = db.prepare('SELECT createdAt FROM "Token" WHERE keyUserId = ?').pluck();
+    this.#meta = db.prepare('SELECT value FROM redoubt_meta WHERE name = ?').pluck();
     this.#lastKeyUser = db.prepare(`SELECT seq FROM sqlite_sequence WHERE name = 'KeyUser'`).pluck();
     this.#label = db.prepare('SELECT description FROM "KeyUser" WHERE id = ?').pluck();
   }
@@ -115,6 +128,27 @@ export class Lookups {
   /** Every client that was ever bound to the key. */
   clients(keyName: string): string[] {
     return this.#clients.all(keyName) as string[];
+  }
+
+  /** A client's own relays, as they are stored. */
+  relays(keyUserId: number): string | null {
+    return (this.#relays.get(keyUserId) as string | null | undefined) ?? null;
+  }
+
+  /** The relays of all clients that have some of their own and a live binding, as they are stored; the oldest first. */
+  clientRelays(): { keyName: string; relays: string }[] {
+    return this.#clientRelays.all() as { keyName: string; relays: string }[];
+  }
+
+  /** When a client was last invited: its newest token was made, or else the binding. ms since the epoch */
+  invitedAt(keyUserId: number): number {
+    const invitations = this.#invitations.all(keyUserId) as (number | string)[];
+    const dates = invitations.length > 0 ? invitations : [this.#bornAt.get(keyUserId) as number | string | null];
+    return Math.max(...dates.map((date) => readDateTime(date) ?? 0));
+  }
+
+  meta(name: string): string | null {
+    return (this.#meta.get(name) as string | undefined) ?? null;
   }
 
   /** What admins call a client. */

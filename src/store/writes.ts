@@ -26,9 +26,13 @@ export class Writes {
   readonly #chargeToken: Database.Statement;
   readonly #touch: Database.Statement;
   readonly #bind: Database.Statement;
+  readonly #label: Database.Statement;
+  readonly #invite: Database.Statement;
+  readonly #setRelays: Database.Statement;
   readonly #redeem: Database.Statement;
   readonly #revoke: Database.Statement;
   readonly #revokeTokens: Database.Statement;
+  readonly #revokeToken: Database.Statement;
   readonly #expireConditions: Database.Statement;
   readonly #meta: Database.Statement;
   readonly #fill: Database.Statement;
@@ -58,10 +62,20 @@ export class Writes {
         `INSERT INTO "KeyUser" (keyName, userPubkey, createdAt, updatedAt, lastUsedAt, description)
           VALUES (@keyName, @client, @now, @now, @now, @description)
           ON CONFLICT (keyName, userPubkey) DO UPDATE
-          SET revokedAt = NULL, updatedAt = @now, lastUsedAt = @now, description = COALESCE(description, @description)
+          SET revokedAt = NULL, updatedAt = @now, lastUsedAt = @now, description = COALESCE(NULLIF(description, ''), @description)
           RETURNING id`,
       )
       .pluck();
+    this.#label = db.prepare(
+      `UPDATE "KeyUser" SET description = @label WHERE id = @keyUserId AND COALESCE(description, '') = ''`,
+    );
+    this.#invite = db
+      .prepare(
+        `INSERT INTO "Token" (keyName, token, clientName, createdBy, policyId, createdAt, updatedAt)
+          VALUES (@keyName, @secret, @clientName, @createdBy, @policyId, @now, @now) RETURNING id`,
+      )
+      .pluck();
+    this.#setRelays = db.prepare('UPDATE "KeyUser" SET relays = @relays, updatedAt = @now WHERE id = @keyUserId');
     this.#redeem = db.prepare(
       `UPDATE "Token" SET redeemedAt = @now, updatedAt = @now, keyUserId = @keyUserId
         WHERE id = @id AND redeemedAt IS NULL AND deletedAt IS NULL`,
@@ -72,12 +86,17 @@ export class Writes {
     this.#revokeTokens = db.prepare(
       'UPDATE "Token" SET deletedAt = @now, updatedAt = @now WHERE keyUserId = @keyUserId AND deletedAt IS NULL',
     );
+    this.#revokeToken = db.prepare(
+      'UPDATE "Token" SET deletedAt = @now, updatedAt = @now WHERE id = @id AND deletedAt IS NULL',
+    );
     // A date as text is greater than every number: an expiry that was written by hand is brought forward too.
     this.#expireConditions = db.prepare(
       `UPDATE "SigningCondition" SET expiresAt = @now
         WHERE keyUserId = @keyUserId AND allowed = 1 AND (expiresAt IS NULL OR expiresAt > @now)`,
     );
-    this.#meta = db.prepare('UPDATE redoubt_meta SET value = ? WHERE name = ?');
+    this.#meta = db.prepare(
+      'INSERT INTO redoubt_meta (value, name) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    );
     this.#fill = db.prepare('INSERT INTO redoubt_probe (filler) VALUES (zeroblob(?))');
     this.#empty = db.prepare('DELETE FROM redoubt_probe');
     this.#prune = db.prepare('DELETE FROM "Log" WHERE id <= ?');
@@ -124,6 +143,28 @@ export class Writes {
     return this.#bind.get(row) as number;
   }
 
+  /** What a client calls itself, for a binding that nobody has named. */
+  label(row: { keyUserId: number; label: string }): void {
+    this.#label.run(row);
+  }
+
+  /** A token's row; its id. */
+  invite(row: {
+    keyName: string;
+    secret: string;
+    clientName: string;
+    createdBy: string;
+    policyId: number;
+    now: number;
+  }): number {
+    return this.#invite.get(row) as number;
+  }
+
+  /** Where a client listens, as JSON. */
+  setRelays(row: { keyUserId: number; relays: string | null; now: number }): void {
+    this.#setRelays.run(row);
+  }
+
   redeem(row: { id: number; keyUserId: number; now: number }): boolean {
     return this.#redeem.run(row).changes === 1;
   }
@@ -134,6 +175,14 @@ export class Writes {
     this.#revokeTokens.run(row);
     this.#expireConditions.run(row);
     return revoked;
+  }
+
+  revokeToken(row: { id: number; now: number }): void {
+    this.#revokeToken.run(row);
+  }
+
+  setMeta(name: string, value: string): void {
+    this.#meta.run(value, name);
   }
 
   /** Writes pages and takes them back in one transaction: durable, and nothing is left of it. */

@@ -63,7 +63,7 @@ for (const encryption of ENCRYPTIONS) {
     assert.is(await call('connect', [client.remote, paired.secret]), 'ack');
     assert.is(await call('get_public_key', []), client.remote);
     assert.is(await call('ping', []), 'pong');
-    assert.equal(JSON.parse(await call('switch_relays', [])), [daemon.quickstart.relay]);
+    assert.is(await call('switch_relays', []), 'null', 'it has the list from its URL');
     assert.equal(JSON.parse(await call('get_relays', [])), { [daemon.quickstart.relay]: { read: true, write: true } });
     assert.ok(verifyEvent(JSON.parse(await call('sign_event', [template()]))));
 

@@ -28,6 +28,8 @@ async function start(data: string, records: Records, main: MainThread) {
     admins: [],
     maxContent: 262_144,
     approvalTimeout: 10_000,
+    allowPrivateRelays: false,
+    configured: [],
   });
   const made: QuickstartMade = opened.ok
     ? await link.ask('quickstart', { data })

@@ -19,6 +19,7 @@ import type {
   KeyRow,
   LoggedRow,
   LogLine,
+  Outcome,
   Paired,
   Pairing,
   PolicyRow,
@@ -63,6 +64,15 @@ export class Records {
       },
       end: ({ method, target, outcome }) => {
         this.ended.push({ method, target, outcome });
+        return ok(null);
+      },
+      introduceClient: (introduced) => {
+        this.asked.push(['introduceClient', introduced]);
+        const { keyName, client } = introduced;
+        return ok({ keyName, client, keyUserId: 1, tokenId: 1, wasBound: false, relaysBefore: null });
+      },
+      forgetClient: (introduction) => {
+        this.asked.push(['forgetClient', introduction]);
         return ok(null);
       },
       refused: (body) => {
@@ -289,6 +299,11 @@ export class MainThread {
   passphrases = new Map<string, string>();
   locked: string[][] = [];
   deleted: string[] = [];
+  /** Whether a client's relays can be reached, and take the response. */
+  reached: Outcome<null> = { ok: true, value: null };
+  taken: Outcome<null> = { ok: true, value: null };
+  told: { client: string; secret: string }[] = [];
+  left: string[] = [];
 }
 
 export interface Stage {
@@ -375,6 +390,8 @@ export async function makeStage(): Promise<Stage> {
         maxClockSkew: 600,
         admins: [getPublicKey(admin)],
         maxContent: 262_144,
+        allowPrivateRelays: false,
+        configured: [],
         approvalTimeout: 10_000,
         ...change,
       }),
@@ -504,6 +521,17 @@ export function mainHandlers(main: MainThread, records: Records): Handlers<Admin
       const locked = names.filter((name) => main.unlocked.delete(name)).length;
       return { ok: true, value: locked };
     },
+    reachClient: ({ keyName }) => {
+      if (!main.unlocked.has(keyName)) return { ok: false, refusal: `key ${keyName} is locked: unlock it first` };
+      return main.reached;
+    },
+    tellClient: async ({ client, secret }) => {
+      const [bytes] = (await once(secret, 'message')) as [Uint8Array];
+      secret.close();
+      main.told.push({ client, secret: new TextDecoder().decode(bytes) });
+      return main.taken;
+    },
+    leaveClient: ({ client }) => main.left.push(client),
     unlocked: () =>
       records.keys
         .filter((key) => main.unlocked.has(key.name))

@@ -6,41 +6,12 @@
 import { generateSecretKey, verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { systemClock } from '../../src/actor/clock.ts';
-import { EmbeddedRelay } from '../../src/relay/embedded.ts';
-import type { SignedEvent } from '../support/clients.ts';
 import { TestDaemon } from '../support/daemon.ts';
-import { auditRows, usesCounted } from '../support/database.ts';
+import { auditRows, rows, usesCounted } from '../support/database.ts';
+import { OutsideRelay } from '../support/outside-relay.ts';
 import { createPolicy, issueToken } from '../support/provision.ts';
 import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
-
-/** A relay outside of the daemon, which may be ended and started again at the same address. */
-class OutsideRelay {
-  #relay: EmbeddedRelay | null = null;
-  #port = 0;
-  url = '';
-
-  async start(): Promise<void> {
-    const relay = new EmbeddedRelay({
-      port: this.#port,
-      clock: systemClock,
-      random: Math.random,
-      isOurs: () => false,
-      verify: async (raw) => verifyEvent(JSON.parse(raw) as SignedEvent),
-      software: { name: 'outside', version: '1' },
-    });
-    const { port, url } = await relay.start();
-    this.#relay = relay;
-    this.#port = port;
-    this.url = url;
-  }
-
-  async stop(): Promise<void> {
-    await this.#relay?.close();
-    this.#relay = null;
-  }
-}
 
 const relays = [new OutsideRelay(), new OutsideRelay()];
 let daemon: TestDaemon;
@@ -71,6 +42,10 @@ test.after(async () => {
 });
 
 const open = (i: number) => new RpcClient(secretKey, remote).open(relays[i]!.url);
+const openAdminOn = (i: number) => openAdmin(daemon.adminSecretKey(), daemon.quickstart.daemon_pubkey, relays[i]!.url);
+const policiesNamed = (name: string) =>
+  rows<{ n: number }>(daemon, 'SELECT count(*) AS n FROM Policy WHERE name = ?', name)[0]!.n;
+const newPolicy = (name: string) => JSON.stringify({ name, rules: [{ method: 'sign_event' }] });
 const template = () =>
   JSON.stringify({ kind: 1, content: crypto.randomUUID(), tags: [], created_at: Math.floor(Date.now() / 1000) });
 
@@ -113,6 +88,44 @@ test('the same request through two relays is carried out once, and answered once
   other.close();
 });
 
+test('the same admin request through two relays is done once, and answered once, on both', async () => {
+  const [one, other] = [await openAdminOn(0), await openAdminOn(1)];
+  const name = crypto.randomUUID();
+  const { id, event } = one.request('create_new_policy', [newPolicy(name)]);
+  const answers = [one.next(id), other.next(id)];
+  const verdicts = await Promise.all([one.submit(event), other.submit(event)]);
+  const [here, there] = await Promise.all(answers);
+  assert.equal([here?.result, there], ['["ok"]', here]);
+  for (const { ok } of verdicts) assert.ok(ok);
+  // An admin that tries again on the other relay, in a new envelope, is answered alike.
+  assert.equal(await other.call('create_new_policy', [newPolicy(name)], { id }), here);
+  assert.is(policiesNamed(name), 1);
+  for (const admin of [one, other]) {
+    const answers = () => admin.deliveries.filter(({ text }) => JSON.parse(text).id === id);
+    await until('each envelope was answered', () => answers().length >= 2);
+    assert.is((await admin.call('ping')).result, 'ok');
+    assert.is(new Set(answers().map(({ event }) => event.id)).size, 2, 'and once');
+  }
+  one.close();
+  other.close();
+});
+
+test('a daemon that is killed and started serves clients and admins that stayed on the relay', async () => {
+  const [client, admin] = [await open(0), await openAdminOn(1)];
+  assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
+  assert.is(await admin.result('ping'), 'ok');
+  await daemon.kill();
+  await daemon.start();
+  await until('both relays are ready', async () => (await states()).every((state) => state === 'ready'));
+  assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
+  const name = crypto.randomUUID();
+  assert.is(await admin.result('create_new_policy', [newPolicy(name)]), '["ok"]');
+  assert.is(policiesNamed(name), 1);
+  assert.is(client.socket.readyState, client.socket.OPEN);
+  client.close();
+  admin.close();
+});
+
 test('while one relay is down the other serves, and health says which is down', async () => {
   await relays[0]!.stop();
   await until('it is noticed', async () => (await states())[0] !== 'ready');
@@ -120,6 +133,9 @@ test('while one relay is down the other serves, and health says which is down', 
   const client = await open(1);
   for (let i = 0; i < 5; i++) assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
   client.close();
+  const admin = await openAdminOn(1);
+  assert.is(await admin.result('ping'), 'ok');
+  admin.close();
 });
 
 test('a relay that comes back serves its clients again: no new connect, no new token', async () => {
@@ -128,6 +144,9 @@ test('a relay that comes back serves its clients again: no new connect, no new t
   const client = await open(0);
   assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
   client.close();
+  const admin = await openAdminOn(0);
+  assert.is(await admin.result('ping'), 'ok');
+  admin.close();
 });
 
 test('after all relays were down at once, again and again, each serves again', async () => {

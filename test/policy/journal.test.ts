@@ -179,6 +179,7 @@ async function engineOn(rig: Rig): Promise<{ engine: PolicyEngine; ask: (rig: Ri
       log: () => {},
       bound: () => {},
       forgetClients: () => {},
+      clientRelaysChanged: () => {},
       head: () => {},
     },
   );

@@ -56,6 +56,7 @@ export class Rig {
   readonly bound: string[] = [];
   readonly heads: Body<PolicyToAdmin, 'head'>[] = [];
   forgotten = 0;
+  relaysChanged = 0;
   main!: Link<MainToPolicy, PolicyToMain>;
   admin!: Link<AdminToPolicy, PolicyToAdmin>;
   readonly #keys = new Map<string, Link<KeyToPolicy, Record<never, never>>>();
@@ -85,6 +86,7 @@ export class Rig {
       bound: ({ keyName, client }) => void this.bound.push(`${keyName} ${client}`),
       times: () => {},
       forgetClients: () => void this.forgotten++,
+      clientRelaysChanged: () => void this.relaysChanged++,
       log: (line) => void this.logs.push(line),
     } satisfies { [K in keyof PolicyToMain]: PolicyToMain[K] extends Tell<infer B> ? (body: B) => void : never });
     const opened = await this.main.ask('open', {

@@ -6,7 +6,13 @@ import { Link } from '../../src/actor/link.ts';
 import type { MainToPolicy, PolicyToMain } from '../../src/policy/protocol.ts';
 
 const worker = new Worker(fileURLToPath(new URL('../../dist/workers/policy.js', import.meta.url)));
-const policy = new Link<MainToPolicy, PolicyToMain>(worker, { bound() {}, forgetClients() {}, times() {}, log() {} });
+const policy = new Link<MainToPolicy, PolicyToMain>(worker, {
+  bound() {},
+  forgetClients() {},
+  clientRelaysChanged() {},
+  times() {},
+  log() {},
+});
 // Answered, with an error, by an actor that has loaded.
 await policy.ask('keys', null).catch(() => {});
 

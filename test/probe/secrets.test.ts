@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generateSecretKey, getPublicKey, nip19, nip44, verifyEvent } from 'nostr-tools';
+import { createNostrConnectURI } from 'nostr-tools/nip46';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
@@ -27,6 +28,7 @@ const tapFile = join(folder, 'tap');
 const env: Record<string, string> = {
   REDOUBT_PROBE_TAP: tapFile,
   REDOUBT_KEYSTORE_LOG_N: '14',
+  REDOUBT_ALLOW_PRIVATE_RELAYS: 'true',
   REDOUBT_LIMITS_CLIENT_RATE: '100000',
   REDOUBT_LIMITS_CLIENT_BURST: '100000',
 };
@@ -44,6 +46,8 @@ const passphrases = {
   /** Of `made`, before it was changed. */
   first: `first-${randomUUID()}`,
 };
+/** Of a nostrconnect:// URI: the plaintext of the connect response. */
+const uriSecret = `uri-${randomUUID()}`;
 /** What nsecbunkerd would have left in nsecbunker.json: one key under a passphrase, one without. */
 const old = { encrypted: generateSecretKey(), plain: generateSecretKey(), passphrase: `old-${randomUUID()}` };
 const plaintext = `between the two of us ${randomUUID()}`;
@@ -117,6 +121,13 @@ test('keys are created, imported, unlocked and used', async () => {
     await sign(rpc, name === 'imported' ? SIGNATURES : 10);
     rpc.close();
   }
+  const invited = generateSecretKey();
+  const remote = parseBunkerUrl(daemon.quickstart.bunker_url).pubkey;
+  const app = await new RpcClient(invited, remote).open(relay);
+  const uri = createNostrConnectURI({ clientPubkey: app.pubkey, relays: [relay], secret: uriSecret });
+  assert.is(await admin.result('connect_client', [uri, 'demo', policy]), '["ok"]');
+  assert.is(app.received[0]?.result, uriSecret);
+  app.close();
   admin.close();
 
   lockedKeys.push(keyNeedle('imported key', imported));
@@ -125,7 +136,7 @@ test('keys are created, imported, unlocked and used', async () => {
   needles.push(textNeedle('passphrase of the old file', old.passphrase));
   needles.push(keyNeedle('unsealing key of the old file', createHash('sha256').update(old.passphrase).digest()));
   needles.push(keyNeedle('conversation key', nip44.getConversationKey(client, getPublicKey(imported))));
-  needles.push(textNeedle('plaintext', plaintext));
+  needles.push(textNeedle('plaintext', plaintext), textNeedle("a URI's secret", uriSecret));
   const demo = readFileSync(join(daemon.data, 'passphrase'), 'utf8').trim();
   needles.push(textNeedle('wrong passphrase', passphrases.wrong), textNeedle('mistyped', passphrases.mistyped));
   needles.push(textNeedle('changed passphrase', passphrases.first));

@@ -135,6 +135,7 @@ const opened = await PolicyEngine.open(
     log: () => {},
     bound: () => {},
     forgetClients: () => {},
+    clientRelaysChanged: () => {},
     head: () => {},
   },
 );

@@ -4,6 +4,8 @@ import { type WebSocket, WebSocketServer } from 'ws';
 export type Frame = [type: string, ...rest: unknown[]];
 
 export interface Script {
+  /** What it says first. */
+  onConnect?: (peer: Peer, relay: FakeRelay) => void;
   /** Answers a frame; the default is a good relay that stores nothing. */
   onFrame?: (frame: Frame, peer: Peer, relay: FakeRelay) => void;
   /** Does it answer pings? */
@@ -77,6 +79,7 @@ export class FakeRelay {
       subscriptions: new Map(),
     };
     this.peers.add(peer);
+    this.script.onConnect?.(peer, this);
     ws.on('close', () => this.peers.delete(peer));
     ws.on('error', () => {});
     ws.on('message', (data) => {

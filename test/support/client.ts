@@ -2,17 +2,31 @@
 import { libraries } from './client-libraries.ts';
 import type { SignerClient } from './clients.ts';
 
-const [library, bunkerUrl, clientKey] = process.argv.slice(2);
+const [index, address, clientKey] = process.argv.slice(2) as [string, string, string];
+const library = libraries[Number(index)]!;
 let client: SignerClient | undefined;
+let accepted: Promise<SignerClient> | undefined;
+
+/** Of the process, not of the client: how it comes to one. */
+const beginnings: Record<string, () => Promise<unknown>> = {
+  open: async () => {
+    client = await library.open(address, clientKey);
+  },
+  invite: async () => {
+    const invited = await library.invite!(address, clientKey);
+    accepted = invited.accepted;
+    return invited.uri;
+  },
+  accepted: async () => {
+    client = await accepted;
+  },
+};
 
 process.on('message', async ({ id, method, args }: { id: number; method: string; args: unknown[] }) => {
   try {
-    if (method === 'open') client = await libraries[Number(library)]!.open(bunkerUrl!, clientKey!);
-    const work =
-      method === 'open'
-        ? undefined
-        : (client as unknown as Record<string, (...args: unknown[]) => unknown>)[method]!(...args);
-    process.send!({ id, value: await work });
+    const methods = client as unknown as Record<string, (...args: unknown[]) => unknown>;
+    const begin = beginnings[method];
+    process.send!({ id, value: await (begin === undefined ? methods[method]!(...args) : begin()) });
   } catch (error) {
     // NDK rejects with the text itself.
     process.send!({ id, error: error instanceof Error ? error.message : String(error) });

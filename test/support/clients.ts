@@ -39,7 +39,24 @@ const CHILD = fileURLToPath(new URL('client.ts', import.meta.url));
  * @param clientKey hex; the same key again is the same client, which needs no second connect
  */
 export async function openClient(library: string, bunkerUrl: string, clientKey: string): Promise<SignerClient> {
-  const child = fork(CHILD, [String(libraries.indexOf(library)), bunkerUrl, clientKey], { stdio: 'ignore' });
+  const { call, client } = start(library, bunkerUrl, clientKey);
+  await call('open');
+  return client;
+}
+
+/** A client that shows a nostrconnect:// URI and waits for a signer on that relay, in a process of its own. */
+export async function inviteSigner(
+  library: string,
+  relay: string,
+  clientKey: string,
+): Promise<{ uri: string; accepted: () => Promise<SignerClient>; close: () => Promise<void> }> {
+  const { call, client } = start(library, relay, clientKey);
+  const uri = await call<string>('invite');
+  return { uri, accepted: () => call('accepted').then(() => client), close: client.close };
+}
+
+function start(library: string, address: string, clientKey: string) {
+  const child = fork(CHILD, [String(libraries.indexOf(library)), address, clientKey], { stdio: 'ignore' });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let next = 1;
   child.on('message', ({ id, value, error }: { id: number; value?: unknown; error?: string }) => {
@@ -56,8 +73,7 @@ export async function openClient(library: string, bunkerUrl: string, clientKey: 
       waiting.set(next, { resolve: resolve as (value: unknown) => void, reject });
       child.send({ id: next++, method, args });
     });
-  await call('open');
-  return {
+  const client: SignerClient = {
     connect: () => call('connect'),
     getPublicKey: () => call('getPublicKey'),
     sign: (kind, content) => call('sign', kind, content),
@@ -66,6 +82,7 @@ export async function openClient(library: string, bunkerUrl: string, clientKey: 
     ping: () => call('ping'),
     close: () => end(child),
   };
+  return { call, client };
 }
 
 export function newClientKey(): string {

@@ -1,6 +1,7 @@
 import { getAudit } from './audit.ts';
 import { changePassphrase } from './change-passphrase.ts';
 import { approveRequest, denyRequest, getRequests } from './client-requests.ts';
+import { connectClient } from './connect-client.ts';
 import { createNewKey } from './create-new-key.ts';
 import { deleteKey } from './delete-key.ts';
 import { getKeys } from './get-keys.ts';
@@ -41,6 +42,7 @@ export const methods: ReadonlyMap<string, Method> = new Map([
   ['purge_key', purgeKey],
   ['change_passphrase', changePassphrase],
   ['pair', pair],
+  ['connect_client', connectClient],
   ['unlock_key', unlockKey],
   ['unlock_keys', unlockKeys],
   ['lock_key', lockKey],
