@@ -44,6 +44,7 @@ const ENTRIES: Entry[] = [
 /** Packages that find files beside themselves, and so stay in node_modules. */
 const EXTERNAL = [
   'better-sqlite3',
+  'koffi',
   'pino',
   'pino-pretty',
   'piscina',

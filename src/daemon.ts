@@ -3,6 +3,7 @@ import { totalmem } from 'node:os';
 import { systemClock } from './actor/clock.ts';
 import { findInstallation, type Installation } from './config/installation.ts';
 import { type Config, readConfig } from './config.ts';
+import { forcedCurve } from './curve/forced.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
 import { takeLock } from './lock.ts';
 import { type Log, makeLog } from './log.ts';
@@ -103,6 +104,7 @@ class Daemon {
     const signer = new Signer({
       configPath: this.#installation.configPath,
       quickstart: quickstart ? this.#installation.data : null,
+      curve: forcedCurve(process.env) ?? null,
       allowEmptyDatabase,
       migrate,
       clock: systemClock,

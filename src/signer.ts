@@ -6,6 +6,8 @@ import { startThread } from './actor/thread.ts';
 import { AdminGate } from './admin/gate.ts';
 import type { AdminOpened, AdminToMain, DaemonStatus, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import type { Config } from './config.ts';
+import { chooseCurve } from './curve/choose.ts';
+import type { CurveChoice, CurveName } from './curve/curve.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
 import { Keys } from './key/keys.ts';
@@ -29,6 +31,8 @@ export interface SignerOptions {
   configPath: string;
   /** The data folder of a quickstart. */
   quickstart: string | null;
+  /** The curve that the environment names. */
+  curve: CurveChoice | null;
   allowEmptyDatabase: boolean;
   /** False: a database that needs a migration is refused. */
   migrate: boolean;
@@ -57,7 +61,7 @@ export class Signer {
   #config!: Config;
   #schemaVersion = 0;
   #keysAtRest = 0;
-  #curve = 'loading';
+  #curve!: CurveName;
   #unlockers!: UnlockPool;
   #blanks!: Blanks;
   #relays!: Relays;
@@ -85,7 +89,8 @@ export class Signer {
   /** Starts everything else; when it resolves, requests are taken. @throws StartRefusal */
   async start(config: Config): Promise<void> {
     this.#config = config;
-    this.#unlockers = new UnlockPool({ filename: workerFile('unlock') });
+    this.#curve = await chooseCurve(this.#verify, config.curve, this.#options.log);
+    this.#unlockers = new UnlockPool({ filename: workerFile('unlock'), curve: this.#curve });
     const keystore = await this.#unlockers.prepare(config.keystore.dir);
     if (!keystore.ok) throw new StartRefusal(keystore.refusal, 1);
     this.#keysAtRest = keystore.keys;
@@ -199,8 +204,8 @@ export class Signer {
         log: this.#options.log,
       },
       up: async (link) => {
-        const { configPath, quickstart } = this.#options;
-        const opened = await link.ask('open', { configPath, quickstart });
+        const { configPath, quickstart, curve } = this.#options;
+        const opened = await link.ask('open', { configPath, quickstart, curve });
         if (!opened.ok) throw new StartRefusal(opened.refusal, opened.exitCode);
         this.#opened = opened;
         if (this.#keys === undefined) return;
@@ -283,13 +288,9 @@ export class Signer {
   // --- keys ---
 
   #makeKeys(): void {
-    const { limits, maxClockSkew, maxFutureEvent, answerUnknown, curve, maxActiveKeys, keystore } = this.#config;
+    const { limits, maxClockSkew, maxFutureEvent, answerUnknown, maxActiveKeys, keystore } = this.#config;
     const { metrics, log } = this.#options;
-    const wanted = curve === 'auto' ? undefined : curve;
-    this.#blanks = new Blanks(
-      () => new KeyThread(workerFile('key'), wanted, (name) => (this.#curve = name), log),
-      this.#config.blankWorkers,
-    );
+    this.#blanks = new Blanks(() => new KeyThread(workerFile('key'), this.#curve, log), this.#config.blankWorkers);
     this.#keys = new Keys(
       {
         limits: {

@@ -5,10 +5,11 @@
  *
  * The last line is `N passed, N failed`, counted in tests. Exit code 1 when one failed or none ran.
  */
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type FileResult, killAll, readNeeds, runFile } from './runner/file.ts';
+import { readSkips } from './runner/skips.ts';
 
 const DEADLINE_MS = 60_000;
 const LONG_DEADLINE_MS = 30 * 60_000;
@@ -25,10 +26,7 @@ const { values: options, positionals: filters } = parseArgs({
 });
 
 const root = join(import.meta.dirname, '..');
-const skipsFile = join(options.dir, 'skips.json');
-const skips: { [file: string]: { [test: string]: string } } = existsSync(skipsFile)
-  ? JSON.parse(readFileSync(skipsFile, 'utf8'))
-  : {};
+const skips = await readSkips(join(options.dir, 'skips.json'));
 const totals = { passed: 0, failed: 0, skipped: 0 };
 
 const files = globSync(options.long ? [`**/*${options.ending}`, '**/*.long.ts'] : `**/*${options.ending}`, {

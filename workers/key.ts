@@ -17,7 +17,7 @@ import { bytesToHex } from '../src/nip46/hex.ts';
 
 const VAULT_TIMEOUT_MS = 5_000;
 
-const curve = await loadCurve((workerData as { curve?: CurveName }).curve);
+const curve = await loadCurve((workerData as { curve: CurveName }).curve);
 let actor: KeyActor | undefined;
 
 const main = new Link<KeyToMain, MainToKey>(parentPort!, {

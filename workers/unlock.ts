@@ -3,9 +3,10 @@
  * main thread, so it never throws: an exception's message may quote what it failed on.
  */
 import { randomFillSync } from 'node:crypto';
-import type { MessagePort } from 'node:worker_threads';
+import { type MessagePort, workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { newSecret } from '../src/actor/protocol.ts';
+import type { CurveName } from '../src/curve/curve.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { create } from '../src/keystore/create.ts';
 import { planCreate, planUnlock } from '../src/keystore/plan.ts';
@@ -33,7 +34,7 @@ function carryOut(task: PoolTask): Promise<unknown> {
     case 'plan':
       return (task.for === 'create' ? planCreate(task) : planUnlock(task)).then(withPorts);
     case 'create':
-      return create(task, random, loadCurve);
+      return create(task, random, () => loadCurve((workerData as { curve?: CurveName } | null)?.curve));
     case 'unlock':
       return unlock(task);
     default:

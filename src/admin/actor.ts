@@ -2,7 +2,8 @@ import { dirname, join } from 'node:path';
 import type { Clock } from '../actor/clock.ts';
 import { Link, type PortLike } from '../actor/link.ts';
 import { ActorError, type Body, wipe } from '../actor/protocol.ts';
-import type { Curve } from '../curve/curve.ts';
+import type { Curve, CurveChoice } from '../curve/curve.ts';
+import { curveInFile } from '../curve/forced.ts';
 import type { Random } from '../curve/random.ts';
 import { writeDurably } from '../keystore/durable.ts';
 import type { LogLine } from '../policy/protocol.ts';
@@ -36,14 +37,14 @@ interface Opened {
 /** The admin actor: the daemon's own key, and the admin RPC. docs/ADMIN.md */
 export class AdminActor {
   readonly #main: Link<AdminToMain, MainToAdmin>;
-  readonly #curve: Curve;
+  readonly #loadCurve: (wanted?: CurveChoice) => Promise<Curve>;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #desk: Desk;
   #opened: Opened | undefined;
 
-  constructor(port: PortLike, curve: Curve, clock: Clock, random: Random) {
-    this.#curve = curve;
+  constructor(port: PortLike, loadCurve: (wanted?: CurveChoice) => Promise<Curve>, clock: Clock, random: Random) {
+    this.#loadCurve = loadCurve;
     this.#clock = clock;
     this.#random = random;
     this.#main = new Link<AdminToMain, MainToAdmin>(port, {
@@ -69,12 +70,14 @@ export class AdminActor {
     };
   }
 
-  #open({ configPath, quickstart }: Body<MainToAdmin, 'open'>): AdminOpened {
+  async #open({ configPath, quickstart, curve: forced }: Body<MainToAdmin, 'open'>): Promise<AdminOpened> {
     if (this.#opened !== undefined) return refused('the admin actor is open already');
     let path = configPath;
     let quickstartAdmin: string | null = null;
     if (quickstart !== null) {
-      const made = makeQuickstartFiles(quickstart, this.#curve, this.#random);
+      const loaded = await this.#curve(forced ?? undefined);
+      if (typeof loaded === 'string') return refused(loaded);
+      const made = makeQuickstartFiles(quickstart, loaded, this.#random);
       if (!made.ok) return refused(made.refusal);
       path = quickstartFiles(quickstart).config;
       quickstartAdmin = made.value.adminPubkey;
@@ -83,8 +86,10 @@ export class AdminActor {
     if (!read.ok) return refused(read.refusal);
     const { adminKey, config } = read;
     try {
-      const key = this.#curve.openKey(adminKey);
-      const transport = new Transport(this.#curve, key, this.#clock);
+      const curve = await this.#curve(forced ?? curveInFile(config.redoubt));
+      if (typeof curve === 'string') return refused(curve);
+      const key = curve.openKey(adminKey);
+      const transport = new Transport(curve, key, this.#clock);
       const requests = new Requests(this.#desk, transport, this.#clock, this.#random);
       const heads = new Heads(key, join(dirname(path), 'audit-heads.jsonl'));
       this.#opened = { configPath: path, transport, requests, heads, quickstartAdmin };
@@ -95,6 +100,11 @@ export class AdminActor {
     } finally {
       wipe(adminKey);
     }
+  }
+
+  /** Or why not, in one line. */
+  #curve(wanted: CurveChoice | undefined): Promise<Curve | string> {
+    return this.#loadCurve(wanted).catch((error: Error) => error.message);
   }
 
   #setSettings(settings: Settings): void {

@@ -4,6 +4,7 @@ import { wipe } from '../actor/protocol.ts';
 import { readConfigFile } from '../admin/config-file.ts';
 import type { Installation } from '../config/installation.ts';
 import { readConfig } from '../config.ts';
+import { forcedCurve } from '../curve/forced.ts';
 import { loadCurve } from '../curve/load.ts';
 import { bytesToHex } from '../nip46/hex.ts';
 import { EXIT, Refusal } from './refusal.ts';
@@ -15,7 +16,7 @@ export async function auditDatabase({
 }: Installation): Promise<{ database: string; daemonPubkey: string }> {
   const file = readConfigFile(configPath);
   if (!file.ok) throw new Refusal(file.refusal, EXIT.configuration);
-  const curve = await loadCurve();
+  const curve = await loadCurve(forcedCurve(process.env));
   try {
     const key = curve.openKey(file.adminKey);
     const daemonPubkey = bytesToHex(key.publicKey);

@@ -21,6 +21,8 @@ import { findInFile, findInMemory, keyNeedle, type Needle, textNeedle } from './
 
 const SIGNATURES = Number(process.env.REDOUBT_PROBE_SIGNATURES ?? 1000);
 const IN_FLIGHT = 8;
+/** The backend of this run; the fastest that loads when none is named. */
+const curve = process.env.REDOUBT_PROBE_CURVE ?? 'auto';
 
 const folder = mkdtempSync(join(tmpdir(), 'redoubt-probe-'));
 const tapFile = join(folder, 'tap');
@@ -28,6 +30,7 @@ const daemon = new TestDaemon({
   entry: fileURLToPath(new URL('daemon.ts', import.meta.url)),
   env: {
     REDOUBT_PROBE_TAP: tapFile,
+    REDOUBT_CURVE: curve,
     REDOUBT_KEYSTORE_LOG_N: '14',
     REDOUBT_LIMITS_CLIENT_RATE: '100000',
     REDOUBT_LIMITS_CLIENT_BURST: '100000',
