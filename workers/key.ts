@@ -54,7 +54,7 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
   },
 });
 
-warmUp(curve);
+await warmUp(curve);
 main.tell('ready', { curve: curve.name });
 
 async function receive(port: MessagePort): Promise<Unsealing | null> {

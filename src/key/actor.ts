@@ -8,9 +8,12 @@ import { type Answer, expired, methods, type Office, refused } from '../nip46/me
 import { errorResponse, parseRequest, type Request, successResponse } from '../nip46/request.ts';
 import { Responses } from '../nip46/responses.ts';
 import type { Asked } from '../policy/protocol.ts';
-import type { PolicyDoor } from './policy-door.ts';
+import type { Policy } from './policy-door.ts';
 import type { KeyLimits, KeyToMain, Lane, MainToKey, Outcome } from './protocol.ts';
 import { ClientRates } from './rate.ts';
+
+/** What the actor needs of its link to the main thread. */
+export type ToMain = Pick<Link<KeyToMain, MainToKey>, 'tell' | 'tellSoon'>;
 
 interface Arrived {
   seq: number;
@@ -29,7 +32,7 @@ const HANDLED = 8192;
  * bottom: shape, clock, replay, signature, decryption, request, access, work, response.
  */
 export class KeyActor {
-  readonly #main: Link<KeyToMain, MainToKey>;
+  readonly #main: ToMain;
   readonly #envelope: Envelope;
   readonly #office: Office;
   readonly #limits: KeyLimits;
@@ -43,11 +46,11 @@ export class KeyActor {
   readonly #inWork = new Map<string, Promise<Answer>>();
 
   constructor(
-    main: Link<KeyToMain, MainToKey>,
+    main: ToMain,
     curve: Curve,
     key: PrivateKey,
     replayKey: Secret,
-    policy: PolicyDoor,
+    policy: Policy,
     settings: { limits: KeyLimits; relays: string[] },
     clock: Clock,
   ) {
@@ -84,7 +87,7 @@ export class KeyActor {
     if (this.#handled.has(event.id)) return this.#done(seq, '', 'dropped: replay');
     if (!this.#envelope.verify(event)) return this.#done(seq, '', 'dropped: signature');
     this.#remember(event.id);
-    this.#main.tell('verified', { seq, id: event.id });
+    this.#main.tellSoon('verified', { seq, id: event.id });
 
     const opened = this.#envelope.open(event);
     if (typeof opened === 'string') return this.#done(seq, '', opened);

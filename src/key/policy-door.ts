@@ -4,6 +4,9 @@ import { Link } from '../actor/link.ts';
 import { ActorError } from '../actor/protocol.ts';
 import type { Asked, ConnectRequest, DecideRequest, Decision, KeyToPolicy, PolicyToKey } from '../policy/protocol.ts';
 
+/** Who decides, as a key actor sees it. */
+export type Policy = Pick<PolicyDoor, 'attach' | 'decide' | 'connect' | 'logout'>;
+
 /**
  * A key actor's way to the policy actor. When the policy actor is restarted, what waited for an answer is asked
  * again on the new port, marked so that its own envelope does not count as a replay, until its deadline.

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type Clock, unixNow } from '../actor/clock.ts';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import type { PrivateKey } from '../curve/curve.ts';
-import type { PolicyDoor } from '../key/policy-door.ts';
+import type { Policy } from '../key/policy-door.ts';
 import type { Outcome } from '../key/protocol.ts';
 import type { Asked, BoundMethod, DecideRequest, Decision, GrantedMethod } from '../policy/protocol.ts';
 import type { Conversations, Peer } from './conversations.ts';
@@ -23,7 +23,7 @@ export interface Office {
   pubkey: string;
   key: PrivateKey;
   conversations: Conversations;
-  policy: PolicyDoor;
+  policy: Policy;
   responses: Responses;
   clock: Clock;
   limits: { maxFutureEvent: number; maxContent: number; answerUnknown: 'connect' | 'all' | 'none' };
