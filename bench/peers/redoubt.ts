@@ -5,7 +5,7 @@ import type { BoundClient } from '../load/protocol.ts';
 import { newSecretKey, type RunningSigner } from './signer.ts';
 
 /** Limits that would answer for the signer when one client asks as fast as it can. Everything else is as it comes. */
-const LIMITS = {
+export const LIMITS = {
   REDOUBT_LIMITS_CLIENT_RATE: '1000000',
   REDOUBT_LIMITS_CLIENT_BURST: '1000000',
   REDOUBT_LIMITS_STRANGERS_PER_KEY: '1000',
@@ -41,7 +41,13 @@ export async function startRedoubt(keys: number, { curve, entry, args, env }: Re
   try {
     await daemon.start();
     const clients = await makeKeys(daemon, keys);
-    return { pid: daemon.pid, stop: () => daemon.stop(), relay: daemon.quickstart.relay, clients, close: () => daemon.remove() };
+    return {
+      pid: daemon.pid,
+      stop: () => daemon.stop(),
+      relay: daemon.quickstart.relay,
+      clients,
+      close: () => daemon.remove(),
+    };
   } catch (error) {
     await daemon.remove();
     throw error;
