@@ -58,6 +58,15 @@ export async function inTurn<S, T>(
   return samples;
 }
 
+/** `inTurn` for subjects that yield different things. */
+export async function inTurnOf<T extends unknown[]>(
+  rounds: number,
+  ...takes: { [K in keyof T]: () => Promise<T[K]> }
+): Promise<{ [K in keyof T]: T[K][] }> {
+  const samples = await inTurn<() => Promise<unknown>, unknown>(takes, rounds, (take) => take());
+  return samples as { [K in keyof T]: T[K][] };
+}
+
 /** The spread of a / b, of samples that were taken in turn. */
 export function ratio(a: readonly number[], b: readonly number[]): Spread {
   return spread(a.map((value, i) => value / b[i]!));

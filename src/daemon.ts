@@ -5,6 +5,7 @@ import type { RedactedConfig } from './admin/protocol.ts';
 import { findInstallation, type Installation } from './config/installation.ts';
 import { reload } from './config/reload.ts';
 import { type Config, type ConfigResult, readWholeConfig } from './config.ts';
+import { forcedCurve } from './curve/forced.ts';
 import { loadLibc } from './host/libc.ts';
 import { refuseDumps } from './host/no-dumps.ts';
 import { Notify } from './host/notify.ts';
@@ -136,6 +137,7 @@ class Daemon {
     const signer = new Signer({
       configPath: this.#installation.configPath,
       quickstart: quickstart ? this.#installation.data : null,
+      curve: forcedCurve(process.env) ?? null,
       allowEmptyDatabase,
       migrate,
       autounlock: this.#autounlock,

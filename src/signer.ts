@@ -7,6 +7,8 @@ import { AdminGate, gateHandlers } from './admin/gate.ts';
 import type { AdminOpened, AdminToMain, MainToAdmin, RedactedConfig } from './admin/protocol.ts';
 import { adminSettings } from './admin/settings.ts';
 import type { Config } from './config.ts';
+import { chooseCurve } from './curve/choose.ts';
+import type { CurveChoice, CurveName } from './curve/curve.ts';
 import { Autounlock } from './key/autounlock.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
@@ -43,6 +45,8 @@ export interface SignerOptions {
   configPath: string;
   /** The data folder of a quickstart. */
   quickstart: string | null;
+  /** The curve that the environment names. */
+  curve: CurveChoice | null;
   allowEmptyDatabase: boolean;
   /** False: a database that needs a migration is refused. */
   migrate: boolean;
@@ -75,7 +79,7 @@ export class Signer {
   #config!: Config;
   #schemaVersion = 0;
   #keysAtRest = 0;
-  #curve = 'loading';
+  #curve!: CurveName;
   #unlockers!: UnlockPool;
   #blanks!: Blanks;
   #relays!: Relays;
@@ -120,7 +124,8 @@ export class Signer {
   /** Starts everything else; admin requests are taken when it resolves. @throws StartRefusal */
   async start(config: Config): Promise<void> {
     this.#config = config;
-    this.#unlockers = new UnlockPool({ filename: workerFile('unlock') });
+    this.#curve = await chooseCurve(this.#verify, config.curve, this.#options.log);
+    this.#unlockers = new UnlockPool({ filename: workerFile('unlock'), curve: this.#curve });
     const keystore = await this.#unlockers.prepare(config.keystore.dir);
     if (!keystore.ok) throw new StartRefusal(keystore.refusal, 1);
     this.#keysAtRest = keystore.keys;
@@ -208,8 +213,8 @@ export class Signer {
         log: this.#from('admin'),
       },
       up: async (link) => {
-        const { configPath, quickstart } = this.#options;
-        const opened = await link.ask('open', { configPath, quickstart });
+        const { configPath, quickstart, curve } = this.#options;
+        const opened = await link.ask('open', { configPath, quickstart, curve });
         if (!opened.ok) throw new StartRefusal(opened.refusal, opened.exitCode);
         this.#opened = opened;
         if (this.#adminGate === undefined) return;
@@ -297,12 +302,11 @@ export class Signer {
   // --- keys ---
 
   #makeKeys(inspected: Extract<AutounlockInspection, { ok: true }>): void {
-    const { limits, curve, maxActiveKeys, keystore } = this.#config;
+    const { limits, maxActiveKeys, keystore } = this.#config;
     const { metrics, log } = this.#options;
-    const wanted = curve === 'auto' ? undefined : curve;
     const times = (report: StageReport) => metrics.times.add(report);
     this.#blanks = new Blanks(
-      () => new KeyThread(workerFile('key'), wanted, (name) => (this.#curve = name), this.#from('key'), times),
+      () => new KeyThread(workerFile('key'), this.#curve, this.#from('key'), times),
       this.#config.blankWorkers,
     );
     this.#strangers = new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal);

@@ -45,7 +45,14 @@ contents('packages are found in a bundle', () => {
 });
 contents('a key actor holds nothing but what signing needs', () => {
   const held = packagesOf(bundles.get('workers/key.ts') as Bundle);
-  const allowed = ['@noble/ciphers', '@noble/hashes', '@noble/secp256k1', 'tiny-secp256k1', 'uint8array-tools'];
+  const allowed = [
+    '@noble/ciphers',
+    '@noble/hashes',
+    '@noble/secp256k1',
+    'koffi',
+    'tiny-secp256k1',
+    'uint8array-tools',
+  ];
   for (const name of held) assert.ok(allowed.includes(name), `the key worker holds ${name}`);
   for (const name of ['zod', '@mikro-orm/core', 'fastify', 'pino', 'nostr-tools']) assert.not(held.has(name), name);
 });

@@ -27,7 +27,7 @@ const { values: options, positionals: filters } = parseArgs({
 
 const root = join(import.meta.dirname, '..');
 const skipsFile = join(options.dir, 'skips.json');
-const skips = existsSync(skipsFile) ? allowedSkips(JSON.parse(readFileSync(skipsFile, 'utf8'))) : {};
+const skips = existsSync(skipsFile) ? await allowedSkips(JSON.parse(readFileSync(skipsFile, 'utf8'))) : {};
 const totals = { passed: 0, failed: 0, skipped: 0 };
 
 const files = globSync(options.long ? [`**/*${options.ending}`, '**/*.long.ts'] : `**/*${options.ending}`, {

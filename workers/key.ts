@@ -21,7 +21,7 @@ import { bytesToHex } from '../src/nip46/hex.ts';
 /** How long what waits on a port may take to arrive, ms. */
 const PORT_MS = 5_000;
 
-const curve = await loadCurve((workerData as { curve?: CurveName }).curve);
+const curve = await loadCurve((workerData as { curve: CurveName }).curve);
 let actor: KeyActor | undefined;
 let spent = false;
 /** May come while the key is still being opened. */
@@ -99,7 +99,7 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
   },
 });
 
-warmUp(curve);
+await warmUp(curve);
 main.tell('ready', { curve: curve.name });
 
 /** @throws Error `key file is damaged` */

@@ -3,10 +3,11 @@
  * main thread, so it never throws: an exception's message may quote what it failed on.
  */
 import { randomFillSync } from 'node:crypto';
-import type { MessagePort } from 'node:worker_threads';
+import { type MessagePort, workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { recover } from '../prisma-compat/from-file.ts';
 import { newSecret } from '../src/actor/protocol.ts';
+import type { CurveName } from '../src/curve/curve.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { inspectAutounlock } from '../src/keystore/autounlock.ts';
 import { change } from '../src/keystore/change.ts';
@@ -47,7 +48,7 @@ function carryOut(task: PoolTask): Promise<unknown> {
     case 'change':
       return change(task, random);
     case 'create':
-      return create(task, random, loadCurve);
+      return create(task, random, () => loadCurve((workerData as { curve?: CurveName } | null)?.curve));
     case 'unlock':
       return unlock(task);
     case 'recover':

@@ -26,6 +26,7 @@ export class Client {
   #next = 0;
   #prepared = new Map<string, Prepared>();
   #toSend: Prepared[] = [];
+  #inOrder: Prepared[] = [];
   #arrived: { frame: Buffer; at: number }[] = [];
   #done: PromiseWithResolvers<void> | undefined;
 
@@ -62,20 +63,26 @@ export class Client {
     await subscribed.promise;
   }
 
-  /** Makes, encrypts and signs requests, each with an id of its own. */
-  prepare(count: number): void {
+  /**
+   * Makes, encrypts and signs requests, each with an id of its own.
+   * @param echo address them to this client itself: the relay brings them back as they are
+   */
+  prepare(count: number, echo = false): void {
+    const to = echo ? this.#pubkey : this.#remote;
     this.#prepared = new Map();
     this.#arrived = [];
     this.#toSend = [];
+    this.#inOrder = [];
     for (let i = 0; i < count; i++) {
       const id = `${this.#session}-${this.#next++}`;
       const created_at = Math.floor(Date.now() / 1000);
       const template = { kind: 1, created_at, tags: [['p', this.#remote]], content: `note ${id} `.repeat(8) };
       const body = JSON.stringify({ id, method: 'sign_event', params: [JSON.stringify(template)] });
       const content = nip44.encrypt(body, this.#conversation);
-      const envelope = { kind: KIND, created_at, tags: [['p', this.#remote]], content };
+      const envelope = { kind: KIND, created_at, tags: [['p', to]], content };
       const frame = JSON.stringify(['EVENT', quickFinalize(envelope, this.#secretKey, this.#pubkey)]);
       const prepared = { template, frame, sent: 0 };
+      this.#inOrder.push(prepared);
       this.#prepared.set(id, prepared);
       this.#toSend.push(prepared);
     }
@@ -111,6 +118,11 @@ export class Client {
     }
     if (this.#prepared.size > 0) throw new Error(`${this.#prepared.size} requests were not answered`);
     return latencies;
+  }
+
+  /** The latency of each answer, ms, when there was never more than one under way. */
+  roundTrips(): number[] {
+    return this.#arrived.map(({ at }, i) => at - this.#inOrder[i]!.sent);
   }
 
   #send(): void {

@@ -26,19 +26,24 @@ async function open(target: Extract<ToLoad, { open: unknown }>['open']): Promise
   return { opened: true };
 }
 
-async function run({ requests, inFlight, check }: Order): Promise<FromLoad> {
+async function run({ requests, inFlight, check, echo = false }: Order): Promise<FromLoad> {
   for (const [i, client] of clients.entries()) {
-    client.prepare(Math.floor((requests + i) / clients.length));
+    client.prepare(Math.floor((requests + i) / clients.length), echo);
   }
   const cpuBefore = cpuOf(signerPid);
   const before = performance.now();
   await orSilence(Promise.all(clients.map((client) => client.run(inFlight))));
   const wall = performance.now() - before;
   const cpu = cpuOf(signerPid) - cpuBefore;
-  const latencies = check ? clients.flatMap((client) => client.check()).sort((a, b) => a - b) : [Number.NaN];
+  const latencies = latenciesOf(check, echo).sort((a, b) => a - b);
   const at = (part: number) => latencies[Math.ceil(latencies.length * part) - 1]!;
   const latency: Measured['latency'] = { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
   return { measured: { requests, wall, cpu, latency } };
+}
+
+function latenciesOf(check: boolean, echo: boolean): number[] {
+  if (echo) return clients.flatMap((client) => client.roundTrips());
+  return check ? clients.flatMap((client) => client.check()) : [Number.NaN];
 }
 
 async function orSilence<T>(work: Promise<T>): Promise<T> {

@@ -15,6 +15,8 @@ export interface Order {
   inFlight: number;
   /** Verify every answer after the clock has stopped; else answers are only counted, as in a warm-up. */
   check: boolean;
+  /** Events to the clients themselves instead of requests: what the relay alone takes. With one in flight. */
+  echo?: boolean;
 }
 
 /** Times in ms. */

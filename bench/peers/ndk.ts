@@ -1,8 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
+import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { getPublicKey } from 'nostr-tools';
 import { RpcClient } from '../../test/support/rpc.ts';
+import { next } from '../load/next.ts';
 import type { BoundClient } from '../load/protocol.ts';
 import { newSecretKey, type RunningSigner } from './signer.ts';
 
@@ -12,11 +12,11 @@ const PINGS = 20;
 /** NDK's NDKNip46Backend, which allows everything and records nothing, over a relay in a process of its own. */
 export async function startNdk(keys: number): Promise<RunningSigner> {
   const relayProcess = fork(join(import.meta.dirname, 'relay.ts'));
-  const relay = (await said(relayProcess)) as string;
+  const relay = (await next(relayProcess)) as string;
   const secretKeys = Array.from({ length: keys }, newSecretKey);
   const backend = fork(join(import.meta.dirname, 'ndk-backend.ts'));
   backend.send({ relay, secretKeys });
-  await said(backend);
+  await next(backend);
   const clients = secretKeys.map((secretKey) => ({
     secretKey: newSecretKey(),
     remote: getPublicKey(bytes(secretKey)),
@@ -40,20 +40,6 @@ async function answers({ secretKey, remote }: BoundClient, relay: string): Promi
     throw new Error('the NDK backend does not answer');
   } finally {
     client.close();
-  }
-}
-
-async function said(child: ChildProcess): Promise<unknown> {
-  const ended = new AbortController();
-  const dead = once(child, 'exit', { signal: ended.signal }).then(() => {
-    throw new Error('a process of the NDK backend ended');
-  });
-  dead.catch(() => {});
-  try {
-    const [message] = await Promise.race([once(child, 'message', { signal: ended.signal }), dead]);
-    return message;
-  } finally {
-    ended.abort();
   }
 }
 

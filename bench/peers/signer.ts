@@ -7,6 +7,8 @@ export interface RunningSigner {
   /** URL of the relay that its clients are on. */
   relay: string;
   clients: BoundClient[];
+  /** Ends it in its own order, where it has one. */
+  stop?(): Promise<unknown>;
   close(): Promise<void>;
 }
 

@@ -29,6 +29,8 @@ export const DEFAULT_ASK_MS = 10_000;
 const DEFAULT_CAPACITY = 16_384;
 /** Deadlines are checked this often, ms: one timer for a link, not one for a request. */
 const SWEEP_MS = 25;
+/** How long a message may wait for another one to leave with, ms. */
+const SOON_MS = 5;
 
 const TELL = 0;
 const ASK = 1;
@@ -65,6 +67,8 @@ export class Link<
   readonly #pending = new Map<number, Pending>();
   #batch: Frame[] = [];
   #transfer: Transferable[] = [];
+  #leaving = false;
+  #soon: NodeJS.Timeout | undefined;
   #nextId = 1;
   #inWork = 0;
   #closed = false;
@@ -94,6 +98,19 @@ export class Link<
     if (!this.#closed) this.#send([TELL, type, body], transfer);
   }
 
+  /**
+   * A `tell` that nobody waits for at once: it leaves with the next message, or by itself after some milliseconds. Waking
+   * the other thread costs more than the message.
+   */
+  tellSoon<K extends TellType<Out>>(type: K, body: Body<Out, K>): void {
+    if (this.#closed) return;
+    this.#batch.push([TELL, type, body]);
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.flush();
+    }, SOON_MS).unref();
+  }
+
   /** @throws ActorError `overloaded`, `timeout`, `closed` or `failed`, as a rejection. */
   ask<K extends AskType<Out>>(
     type: K,
@@ -118,6 +135,7 @@ export class Link<
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#sweep);
+    clearTimeout(this.#soon);
     for (const waiting of this.#pending.values()) {
       waiting.reject(new ActorError('closed', `${waiting.type}: the other side is gone`));
     }
@@ -127,6 +145,7 @@ export class Link<
 
   /** Sends what this turn has queued now, for a caller that is about to block or exit. */
   flush(): void {
+    this.#leaving = false;
     if (this.#batch.length === 0) return;
     const batch = this.#batch;
     const transfer = this.#transfer;
@@ -136,7 +155,10 @@ export class Link<
   }
 
   #send(frame: Frame, transfer: readonly Transferable[]): void {
-    if (this.#batch.length === 0) queueMicrotask(() => this.flush());
+    if (!this.#leaving) {
+      this.#leaving = true;
+      queueMicrotask(() => this.flush());
+    }
     this.#batch.push(frame);
     if (transfer.length > 0) this.#transfer.push(...transfer);
   }

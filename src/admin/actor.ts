@@ -2,7 +2,8 @@ import { dirname, join } from 'node:path';
 import type { Clock } from '../actor/clock.ts';
 import { Link, type PortLike } from '../actor/link.ts';
 import { ActorError, type Body, wipe } from '../actor/protocol.ts';
-import type { Curve } from '../curve/curve.ts';
+import type { Curve, CurveChoice } from '../curve/curve.ts';
+import { curveInFile } from '../curve/forced.ts';
 import type { Random } from '../curve/random.ts';
 import { writeDurably } from '../keystore/durable.ts';
 import { Permits } from '../keystore/permits.ts';
@@ -40,6 +41,7 @@ const UNLOCKERS = 16;
 /** What exists once the daemon's key is here. */
 interface Opened {
   configPath: string;
+  curve: Curve;
   transport: Transport;
   requests: Requests;
   heads: Heads;
@@ -50,14 +52,14 @@ interface Opened {
 /** The admin actor: the daemon's own key, and the admin RPC. docs/ADMIN.md */
 export class AdminActor {
   readonly #main: Link<AdminToMain, MainToAdmin>;
-  readonly #curve: Curve;
+  readonly #loadCurve: (wanted?: CurveChoice) => Promise<Curve>;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #desk: Desk;
   #opened: Opened | undefined;
 
-  constructor(port: PortLike, curve: Curve, clock: Clock, random: Random) {
-    this.#curve = curve;
+  constructor(port: PortLike, loadCurve: (wanted?: CurveChoice) => Promise<Curve>, clock: Clock, random: Random) {
+    this.#loadCurve = loadCurve;
     this.#clock = clock;
     this.#random = random;
     this.#main = new Link<AdminToMain, MainToAdmin>(port, {
@@ -109,12 +111,14 @@ export class AdminActor {
     };
   }
 
-  #open({ configPath, quickstart }: Body<MainToAdmin, 'open'>): AdminOpened {
+  async #open({ configPath, quickstart, curve: forced }: Body<MainToAdmin, 'open'>): Promise<AdminOpened> {
     if (this.#opened !== undefined) return refused('the admin actor is open already');
     let path = configPath;
     let quickstartAdmin: string | null = null;
     if (quickstart !== null) {
-      const made = makeQuickstartFiles(quickstart, this.#curve, this.#random);
+      const loaded = await this.#curve(forced ?? undefined);
+      if (typeof loaded === 'string') return refused(loaded);
+      const made = makeQuickstartFiles(quickstart, loaded, this.#random);
       if (!made.ok) return refused(made.refusal);
       path = quickstartFiles(quickstart).config;
       quickstartAdmin = made.value.adminPubkey;
@@ -123,11 +127,13 @@ export class AdminActor {
     if (!read.ok) return refused(read.refusal);
     const { adminKey, config } = read;
     try {
-      const key = this.#curve.openKey(adminKey);
-      const transport = new Transport(this.#curve, key, this.#clock);
+      const curve = await this.#curve(forced ?? curveInFile(config.redoubt));
+      if (typeof curve === 'string') return refused(curve);
+      const key = curve.openKey(adminKey);
+      const transport = new Transport(curve, key, this.#clock);
       const requests = new Requests(this.#desk, transport, this.#clock, this.#random);
       const heads = new Heads(key, join(dirname(path), 'audit-heads.jsonl'));
-      this.#opened = { configPath: path, transport, requests, heads, quickstartAdmin };
+      this.#opened = { configPath: path, curve, transport, requests, heads, quickstartAdmin };
       return { ok: true, daemonPubkey: transport.pubkey, config };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
@@ -139,11 +145,11 @@ export class AdminActor {
 
   #reread(): AdminReread {
     if (this.#opened === undefined) return { ok: false, refusal: 'the admin actor is not open' };
-    const { configPath, transport } = this.#opened;
+    const { configPath, transport, curve } = this.#opened;
     const read = readConfigFile(configPath);
     if (!read.ok) return { ok: false, refusal: read.refusal };
     try {
-      const key = this.#curve.openKey(read.adminKey);
+      const key = curve.openKey(read.adminKey);
       const keyChanged = bytesToHex(key.publicKey) !== transport.pubkey;
       key.wipe();
       return { ok: true, config: read.config, keyChanged };
@@ -153,6 +159,11 @@ export class AdminActor {
     } finally {
       wipe(read.adminKey);
     }
+  }
+
+  /** Or why not, in one line. */
+  #curve(wanted: CurveChoice | undefined): Promise<Curve | string> {
+    return this.#loadCurve(wanted).catch((error: Error) => error.message);
   }
 
   #setSettings(settings: Settings): void {

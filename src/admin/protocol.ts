@@ -1,6 +1,7 @@
 /** Between the main thread and the admin actor. The main thread sees ciphertext, names and public keys. */
 import type { MessagePort } from 'node:worker_threads';
 import type { Ask, MainProtocol, Tell } from '../actor/protocol.ts';
+import type { CurveChoice } from '../curve/curve.ts';
 import type { ChangeResult, CreateResult, UnlockResult } from '../keystore/protocol.ts';
 import type { GrantedMethod, LogLine, Outcome, Pairing } from '../policy/protocol.ts';
 
@@ -31,9 +32,10 @@ export type AdminReread = { ok: true; config: RedactedConfig; keyChanged: boolea
 export type MainToAdmin = MainProtocol<{
   /**
    * Reads the configuration file, takes the admin key out of it and keeps it here. `quickstart`: a data folder, in
-   * which the file and what belongs to it are made first if need be.
+   * which the file and what belongs to it are made first if need be. `curve`: what the environment names, which goes
+   * before the file.
    */
-  open: Ask<{ configPath: string; quickstart: string | null }, AdminOpened>;
+  open: Ask<{ configPath: string; quickstart: string | null; curve: CurveChoice | null }, AdminOpened>;
   /** The port to the policy actor; a new one after its restart. */
   policy: Tell<{ port: MessagePort }>;
   /** What bunker URLs and the connection string advertise, and what clock skew is allowed (s). */

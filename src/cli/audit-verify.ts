@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Head, headText } from '../admin/heads.ts';
+import { forcedCurve } from '../curve/forced.ts';
 import { loadCurve } from '../curve/load.ts';
 import { hexToBytes } from '../nip46/hex.ts';
 import { type ChainReport, verifyChain } from '../policy/verify.ts';
@@ -40,7 +41,7 @@ export async function lastHead(path: string, daemonPubkey: string): Promise<Head
   }
   const head = parseHead(lines.at(-1) ?? '');
   if (head === null) throw new Refusal(`the last line of ${path} is no signed head: give a copy of audit-heads.jsonl`);
-  const curve = await loadCurve();
+  const curve = await loadCurve(forcedCurve(process.env));
   const digest = createHash('sha256').update(headText(head)).digest();
   if (head.pubkey !== daemonPubkey || !curve.verify(hexToBytes(head.sig), digest, hexToBytes(head.pubkey))) {
     throw new Refusal(`the last head in ${path} was not signed by this daemon: it proves nothing about this log`);

@@ -1,6 +1,7 @@
 import { wipe } from '../actor/protocol.ts';
 import type { Installation } from '../config/installation.ts';
 import type { Config } from '../config.ts';
+import { forcedCurve } from '../curve/forced.ts';
 import { loadCurve } from '../curve/load.ts';
 import { bytesToHex } from '../nip46/hex.ts';
 import { readInstallation } from './read-installation.ts';
@@ -18,7 +19,7 @@ export interface OfflineInstallation extends Installation {
 
 /** @throws Refusal */
 export async function offlineInstallation(installation: Installation): Promise<OfflineInstallation> {
-  const curve = await loadCurve();
+  const curve = await loadCurve(forcedCurve(process.env));
   const { config, file, adminKey, warnings, isQuickstart } = readInstallation(installation);
   try {
     const key = curve.openKey(adminKey);

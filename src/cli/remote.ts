@@ -3,6 +3,7 @@ import { systemClock } from '../actor/clock.ts';
 import { wipe } from '../actor/protocol.ts';
 import { AdminClient } from '../admin/client.ts';
 import type { Param } from '../admin/encode-request.ts';
+import { forcedCurve } from '../curve/forced.ts';
 import { loadCurve } from '../curve/load.ts';
 import { pooledRandom } from '../curve/random.ts';
 import { type AccessOptions, adminAccess, readAdminKey } from './admin-access.ts';
@@ -40,7 +41,7 @@ export function checkAccess(options: AccessOptions): void {
 /** Connects to the daemon as an admin for as long as `use` takes. @throws Refusal */
 export async function withDaemon<T>(options: AccessOptions, use: (call: Call) => Promise<T>): Promise<T> {
   const { daemonPubkey, relays, adminKeyFile } = adminAccess(options, process.env, process.cwd());
-  const curve = await loadCurve();
+  const curve = await loadCurve(forcedCurve(process.env));
   const adminKey = readAdminKey(adminKeyFile);
   const connected = await AdminClient.connect({
     relays,

@@ -1,6 +1,8 @@
 import type { Secret } from '../actor/protocol.ts';
 
 export type CurveName = 'native' | 'wasm' | 'noble';
+/** What the configuration says: `auto` is the fastest that loads. */
+export type CurveChoice = CurveName | 'auto';
 
 /** secp256k1 as Nostr uses it: BIP-340 signatures of 32-byte hashes, x-only public keys. */
 export interface Curve {

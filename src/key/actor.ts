@@ -13,9 +13,12 @@ import { Responses } from '../nip46/responses.ts';
 import type { SignedEvent } from '../nip46/signed.ts';
 import type { Asked } from '../policy/protocol.ts';
 import { AdminDoor } from './admin-door.ts';
-import type { PolicyDoor } from './policy-door.ts';
+import type { Policy } from './policy-door.ts';
 import type { KeyLimits, KeySettings, KeyToMain, Lane, MainToKey, Outcome } from './protocol.ts';
 import { ClientRates } from './rate.ts';
+
+/** What the actor needs of its link to the main thread. */
+export type ToMain = Pick<Link<KeyToMain, MainToKey>, 'tell' | 'tellSoon' | 'ask'>;
 
 interface Arrived {
   seq: number;
@@ -36,7 +39,7 @@ const RELAY_AUTH_MS = 5_000;
  * bottom: shape, clock, replay, signature, decryption, request, access, work, response.
  */
 export class KeyActor {
-  readonly #main: Link<KeyToMain, MainToKey>;
+  readonly #main: ToMain;
   readonly #envelope: Envelope;
   readonly #office: Office;
   /** One object with the envelope's and the office's: `change` writes into it. */
@@ -52,11 +55,11 @@ export class KeyActor {
   readonly #inWork = new Map<string, Promise<Answer>>();
 
   constructor(
-    main: Link<KeyToMain, MainToKey>,
+    main: ToMain,
     curve: Curve,
     key: PrivateKey,
     replayKey: Secret,
-    policy: PolicyDoor,
+    policy: Policy,
     settings: KeySettings,
     clock: Clock,
     times: StageReporter,
@@ -130,7 +133,7 @@ export class KeyActor {
     const verified = this.#clock.mono();
     this.#times.observe('verify', verified - begun);
     this.#remember(event.id);
-    this.#main.tell('verified', { seq, id: event.id });
+    this.#main.tellSoon('verified', { seq, id: event.id });
 
     const opened = this.#envelope.open(event);
     this.#times.observe('decrypt', this.#clock.mono() - verified);

@@ -8,11 +8,11 @@ import type { KeyToMain, MainToKey } from './protocol.ts';
  * goes there directly. Made when it is needed for the first time, and anew when the admin actor was restarted.
  */
 export class AdminDoor {
-  readonly #main: Link<KeyToMain, MainToKey>;
+  readonly #main: Pick<Link<KeyToMain, MainToKey>, 'ask'>;
   readonly #clock: Clock;
   #link: Link<KeyToAdmin, AdminToKey> | undefined;
 
-  constructor(main: Link<KeyToMain, MainToKey>, clock: Clock) {
+  constructor(main: Pick<Link<KeyToMain, MainToKey>, 'ask'>, clock: Clock) {
     this.#main = main;
     this.#clock = clock;
   }

@@ -12,6 +12,9 @@ import type {
   RelayAuthRequest,
 } from '../policy/protocol.ts';
 
+/** Who decides, as a key actor sees it. */
+export type Policy = Pick<PolicyDoor, 'attach' | 'decide' | 'connect' | 'logout' | 'relayAuth'>;
+
 /**
  * A key actor's way to the policy actor. When the policy actor is restarted, what waited for an answer is asked
  * again on the new port, marked so that its own envelope does not count as a replay, until its deadline.

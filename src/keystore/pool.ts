@@ -2,6 +2,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { FromFile, RecoverTask } from '../../prisma-compat/protocol.ts';
+import type { CurveName } from '../curve/curve.ts';
 import type { Outcome } from '../policy/protocol.ts';
 import { derivationBytes } from './derivation-bytes.ts';
 import { Lock } from './lock.ts';
@@ -35,6 +36,8 @@ const PASSPHRASE_MS = 5_000;
 export interface UnlockPoolOptions {
   /** Path of the worker entry. */
   filename: string;
+  /** The backend to use; the fastest that loads when left out. */
+  curve?: CurveName;
   cores?: number;
   /** Bytes that derivations may take in all; a quarter of the machine's memory. */
   memory?: number;
@@ -68,6 +71,7 @@ export class UnlockPool {
       // An idle thread that waits in Atomics hears neither timers nor ports.
       atomics: 'disabled',
       env: {},
+      workerData: { curve: options.curve },
       // JavaScript's part; what scrypt works on lies outside of it.
       resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 },
     });

@@ -7,6 +7,7 @@ import type { Outcome } from '../key/protocol.ts';
 import { Conversations, type Encryption, encryptionOf } from './conversations.ts';
 import { type NostrEvent, parseEvent } from './event.ts';
 import { bytesToHex } from './hex.ts';
+import { KeyedHash } from './keyed-hash.ts';
 import { isGenuine, type SignedEvent, signAddressed } from './signed.ts';
 
 export const REQUEST_KIND = 24133;
@@ -45,13 +46,17 @@ export class Envelope {
   readonly #key: PrivateKey;
   readonly #limits: EnvelopeLimits;
   readonly #clock: Clock;
-  readonly #replayKey: Secret;
+  readonly #bodyHash: KeyedHash;
 
-  /** @param replayKey keys the hash that recognises a retry; derived from the private key, so it outlives restarts */
+  /**
+   * @param replayKey keys the hash that recognises a retry; derived from the private key, so it outlives restarts. It is
+   * taken over, and wiped.
+   */
   constructor(curve: Curve, key: PrivateKey, replayKey: Secret, limits: EnvelopeLimits, clock: Clock) {
     this.#curve = curve;
     this.#key = key;
-    this.#replayKey = replayKey;
+    this.#bodyHash = new KeyedHash(replayKey);
+    wipe(replayKey);
     this.#limits = limits;
     this.#clock = clock;
     this.pubkey = bytesToHex(key.publicKey);
@@ -77,7 +82,7 @@ export class Envelope {
     let bytes: Secret | null = null;
     try {
       bytes = this.conversations.with(event.pubkey).open(event.content, this.#limits.maxContent);
-      const body = createHmac('sha256', this.#replayKey).update(event.pubkey).update(bytes).digest('hex');
+      const body = this.#bodyHash.hex(event.pubkey, bytes);
       return { event, encryption: encryptionOf(event.content), text: decoder.decode(bytes), body };
     } catch {
       return 'dropped: undecryptable';
@@ -96,7 +101,7 @@ export class Envelope {
 
   wipe(): void {
     this.conversations.wipe();
-    wipe(this.#replayKey);
+    this.#bodyHash.wipe();
     this.#key.wipe();
   }
 }

@@ -4,7 +4,7 @@ import { type Clock, unixNow } from '../actor/clock.ts';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import type { PrivateKey } from '../curve/curve.ts';
 import type { AdminDoor } from '../key/admin-door.ts';
-import type { PolicyDoor } from '../key/policy-door.ts';
+import type { Policy } from '../key/policy-door.ts';
 import type { Outcome } from '../key/protocol.ts';
 import type { StageReporter } from '../metrics/stage-reporter.ts';
 import type { Allowed, Asked, BoundMethod, DecideRequest, Decision, GrantedMethod } from '../policy/protocol.ts';
@@ -27,7 +27,7 @@ export interface Office {
   pubkey: string;
   key: PrivateKey;
   conversations: Conversations;
-  policy: PolicyDoor;
+  policy: Policy;
   admins: AdminDoor;
   responses: Responses;
   clock: Clock;

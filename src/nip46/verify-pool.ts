@@ -1,5 +1,9 @@
 import { Piscina } from 'piscina';
-import type { CurveName } from '../curve/curve.ts';
+import type { CurveChoice, CurveName } from '../curve/curve.ts';
+
+/** What a thread is asked: the curve that is in force here, or whether an event is genuine. */
+export type VerifyTask = { choose: CurveChoice } | { raw: string; curve: CurveChoice };
+export type Chosen = { ok: true; curve: CurveName; passedOver: string[] } | { ok: false; refusal: string };
 
 const MAX_WAITING = 256;
 const IDLE_MS = 30_000;
@@ -7,12 +11,14 @@ const IDLE_MS = 30_000;
 /** One stateless thread that verifies events of strangers, apart from every thread that holds a secret. */
 export class VerifyPool {
   readonly #pool: Piscina;
+  #curve: CurveChoice;
 
   /**
    * @param filename path of the worker entry
    * @param curve the backend to use; the fastest that loads when left out
    */
-  constructor(filename: string, curve?: CurveName) {
+  constructor(filename: string, curve: CurveChoice = 'auto') {
+    this.#curve = curve;
     this.#pool = new Piscina({
       filename,
       minThreads: 0,
@@ -21,10 +27,19 @@ export class VerifyPool {
       maxQueue: MAX_WAITING,
       atomics: 'disabled',
       env: {},
-      workerData: { curve },
     });
     // A thread that dies between two tasks is replaced when the next one comes.
     this.#pool.on('error', () => {});
+  }
+
+  /**
+   * Tries which backend a thread can load here, once for all of them, and stays with it.
+   * @returns in `passedOver` a line for each that was tried in vain
+   */
+  async choose(wanted: CurveChoice): Promise<Chosen> {
+    const chosen = (await this.#pool.run({ choose: wanted } satisfies VerifyTask)) as Chosen;
+    if (chosen.ok) this.#curve = chosen.curve;
+    return chosen;
   }
 
   /**
@@ -33,7 +48,7 @@ export class VerifyPool {
    */
   async verify(raw: string): Promise<boolean | 'busy'> {
     try {
-      return (await this.#pool.run(raw)) as boolean;
+      return (await this.#pool.run({ raw, curve: this.#curve } satisfies VerifyTask)) as boolean;
     } catch {
       return 'busy';
     }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isInstalled } from '../runner/skips.ts';
+import { isInstalled } from '../runner/lacks.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, lockDatabase } from '../support/database.ts';
 import { DatagramListener } from '../support/datagram-listener.ts';

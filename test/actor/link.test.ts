@@ -50,6 +50,24 @@ test('an ask is answered by its handler', async () => {
   close();
 });
 
+test('what is not urgent leaves with the next message, in order, and by itself when there is none', async () => {
+  const seen: string[] = [];
+  const { port1, port2 } = new MessageChannel();
+  const batches: number[] = [];
+  port2.on('message', (batch: unknown[]) => batches.push(batch.length));
+  const here = new Link<There, Record<never, never>>(port1, {});
+  new Link<Record<never, never>, { note: There['note'] }>(port2, { note: ({ text }) => void seen.push(text) });
+  here.tellSoon('note', { text: 'first' });
+  await new Promise((resolve) => setImmediate(resolve));
+  here.tell('note', { text: 'second' });
+  while (seen.length < 2) await once(port2, 'message');
+  assert.equal(batches, [2]);
+  here.tellSoon('note', { text: 'third' });
+  while (seen.length < 3) await once(port2, 'message');
+  assert.equal(seen, ['first', 'second', 'third']);
+  port1.close();
+});
+
 test('messages of one turn arrive in order, in one batch', async () => {
   const seen: string[] = [];
   const { port1, port2 } = new MessageChannel();

@@ -17,7 +17,7 @@ test.after(() => rmSync(root, { recursive: true }));
 async function start(data: string, records: Records, main: MainThread) {
   const worker = new Worker(new URL('../../workers/admin.ts', import.meta.url), { env: {} });
   const link = new Link<MainToAdmin, AdminToMain>(worker, mainHandlers(main, records));
-  const opened = await link.ask('open', { configPath: '', quickstart: data });
+  const opened = await link.ask('open', { curve: null, configPath: '', quickstart: data });
   const { port1, port2 } = new MessageChannel();
   new Link<PolicyToAdmin, AdminToPolicy>(port1, records.handlers);
   link.tell('policy', { port: port2 }, [port2]);

@@ -361,9 +361,9 @@ export async function makeStage(): Promise<Stage> {
   const main = new MainThread();
   const records = new Records(clock);
   const toAdmin = new MessageChannel();
-  new AdminActor(toAdmin.port2, curve, clock, pooledRandom());
+  new AdminActor(toAdmin.port2, async () => curve, clock, pooledRandom());
   const link = new Link<MainToAdmin, AdminToMain>(toAdmin.port1, mainHandlers(main, records));
-  const answer = await link.ask('open', { configPath, quickstart: null });
+  const answer = await link.ask('open', { configPath, quickstart: null, curve: null });
   if (!answer.ok) throw new Error(answer.refusal);
   let policyPort: MessagePort | undefined;
 

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import type { StatusAnswer } from '../../src/cli/daemon-status.ts';
 import { topView } from '../../src/cli/top-view.ts';
 import { status } from '../http/daemon.ts';
-import { isInstalled } from '../runner/skips.ts';
+import { isInstalled } from '../runner/lacks.ts';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { until } from '../support/until.ts';

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { STAGES } from '../../src/metrics/stage-times.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { ObservedDaemon } from '../http/daemon.ts';
-import { isInstalled } from '../runner/skips.ts';
+import { isInstalled } from '../runner/lacks.ts';
 
 const deploy = join(import.meta.dirname, '../../deploy');
 const alerts = readFileSync(join(deploy, 'alerts.yml'), 'utf8');

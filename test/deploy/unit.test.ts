@@ -11,7 +11,7 @@ import { startHttp } from '../../src/http/server.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { ObservedDaemon } from '../http/daemon.ts';
 import { get } from '../http/get.ts';
-import { isInstalled } from '../runner/skips.ts';
+import { isInstalled } from '../runner/lacks.ts';
 import { until } from '../support/until.ts';
 
 const deploy = join(import.meta.dirname, '../../deploy');

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadLibc } from '../../src/host/libc.ts';
 import { Notify } from '../../src/host/notify.ts';
-import { isInstalled } from '../runner/skips.ts';
+import { isInstalled } from '../runner/lacks.ts';
 import { DatagramListener } from '../support/datagram-listener.ts';
 import { until } from '../support/until.ts';
 

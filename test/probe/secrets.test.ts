@@ -22,11 +22,14 @@ import { findIn, findInFile, findInMemory, keyNeedle, type Needle, textNeedle } 
 
 const SIGNATURES = Number(process.env.REDOUBT_PROBE_SIGNATURES ?? 1000);
 const IN_FLIGHT = 8;
+/** The backend of this run; the fastest that loads when none is named. */
+const curve = process.env.REDOUBT_PROBE_CURVE ?? 'auto';
 
 const folder = mkdtempSync(join(tmpdir(), 'redoubt-probe-'));
 const tapFile = join(folder, 'tap');
 const env: Record<string, string> = {
   REDOUBT_PROBE_TAP: tapFile,
+  REDOUBT_CURVE: curve,
   REDOUBT_KEYSTORE_LOG_N: '14',
   REDOUBT_ALLOW_PRIVATE_RELAYS: 'true',
   REDOUBT_LIMITS_CLIENT_RATE: '100000',

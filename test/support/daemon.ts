@@ -58,8 +58,8 @@ export class TestDaemon {
     return this.#output;
   }
 
-  /** Starts it and waits until it says that it is ready. */
-  async start(): Promise<this> {
+  /** Starts it and waits until it says that it is ready. `env`: for this start, besides that of all. */
+  async start(env: Record<string, string> = {}): Promise<this> {
     const ready = join(this.data, 'quickstart.json');
     rmSync(ready, { force: true });
     const args = [
@@ -73,7 +73,13 @@ export class TestDaemon {
       this.#ports.http,
     ];
     const child = spawn(process.execPath, [this.#options.entry ?? ENTRY, ...args, ...(this.#options.args ?? [])], {
-      env: { PATH: process.env.PATH ?? '', HOME: this.data, REDOUBT_APPROVAL_TIMEOUT: '300', ...this.#options.env },
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOME: this.data,
+        REDOUBT_APPROVAL_TIMEOUT: '300',
+        ...this.#options.env,
+        ...env,
+      },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.#child = child;

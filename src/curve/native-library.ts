@@ -1,0 +1,115 @@
+type Call = (...args: (Uint8Array | number | null)[]) => number;
+type Koffi = typeof import('koffi').default;
+
+/**
+ * The functions of libsecp256k1 that are used. Byte arrays are passed as pointers to their own memory: each must lie
+ * outside of V8's heap (`newSecret`, or a view on an ArrayBuffer), or asking for its address would make a copy.
+ */
+export interface NativeLibrary {
+  /** As it was loaded. */
+  file: string;
+  contextSize: Call;
+  contextCreate: (memory: Uint8Array, flags: number) => unknown;
+  contextRandomize: Call;
+  keypairCreate: Call;
+  keypairXonly: Call;
+  xonlyParse: Call;
+  xonlySerialize: Call;
+  sign32: Call;
+  verify: Call;
+  pubkeyParse: Call;
+  /** ECDH into 32 bytes, not hashed; null when the library was built without that module. */
+  ecdhX: ((context: Uint8Array, output: Uint8Array, pubkey: Uint8Array, scalar: Uint8Array) => number) | null;
+}
+
+/** Versions of the library's interface that exist; `.so.0` of before 2022 has other signatures, and no `sign32`. */
+const VERSIONS = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
+/** Homebrew's folder is on no search path on Apple silicon. */
+const FOLDERS = ['', '/opt/homebrew/lib/', '/usr/local/lib/'];
+
+function fileNames(): string[] {
+  if (process.platform !== 'darwin') return ['libsecp256k1.so', ...VERSIONS.map((v) => `libsecp256k1.so.${v}`)];
+  const names = ['libsecp256k1.dylib', ...VERSIONS.map((version) => `libsecp256k1.${version}.dylib`)];
+  return FOLDERS.flatMap((folder) => names.map((name) => folder + name));
+}
+
+/**
+ * Loads the system's libsecp256k1 through koffi.
+ *
+ * @throws Error in one line: koffi or the library is missing, or the library lacks a module
+ */
+export async function loadLibrary(files = fileNames()): Promise<NativeLibrary> {
+  const koffi = await importKoffi();
+  let lacks: string | undefined;
+  for (const file of files) {
+    let library: import('koffi').LibraryHandle;
+    try {
+      library = koffi.load(file);
+    } catch {
+      continue;
+    }
+    try {
+      return functionsOf(koffi, library, file);
+    } catch (error) {
+      lacks ??= `${file} lacks a module: ${(error as Error).message.split('\n', 1)[0]}`;
+    }
+  }
+  throw new Error(lacks ?? 'libsecp256k1 is not installed (docs/INSTALL.md)');
+}
+
+async function importKoffi(): Promise<Koffi> {
+  try {
+    return (await import('koffi')).default;
+  } catch (error) {
+    const { code = 'it does not load' } = error as NodeJS.ErrnoException;
+    throw new Error(`the package koffi is not usable here: ${code}`);
+  }
+}
+
+function functionsOf(koffi: Koffi, library: import('koffi').LibraryHandle, file: string): NativeLibrary {
+  const call = (name: string, pointers: number) =>
+    library.func(`secp256k1_${name}`, 'int', Array(pointers).fill('void *')) as unknown as Call;
+  return {
+    file,
+    contextSize: library.func('secp256k1_context_preallocated_size', 'size_t', ['uint']) as unknown as Call,
+    contextCreate: library.func('secp256k1_context_preallocated_create', 'void *', ['void *', 'uint']),
+    contextRandomize: call('context_randomize', 2),
+    keypairCreate: call('keypair_create', 3),
+    keypairXonly: call('keypair_xonly_pub', 4),
+    xonlyParse: call('xonly_pubkey_parse', 3),
+    xonlySerialize: call('xonly_pubkey_serialize', 3),
+    sign32: call('schnorrsig_sign32', 5),
+    // Libraries with `sign32` take the message's length here.
+    verify: library.func('secp256k1_schnorrsig_verify', 'int', [
+      'void *',
+      'void *',
+      'void *',
+      'size_t',
+      'void *',
+    ]) as unknown as Call,
+    pubkeyParse: library.func('secp256k1_ec_pubkey_parse', 'int', [
+      'void *',
+      'void *',
+      'void *',
+      'size_t',
+    ]) as unknown as Call,
+    ecdhX: ecdhOf(koffi, library),
+  };
+}
+
+/** The module hashes what it shares, unless it is given another function: this one gives x as it is. */
+function ecdhOf(koffi: Koffi, library: import('koffi').LibraryHandle): NativeLibrary['ecdhX'] {
+  const pointers = (count: number) => Array<string>(count).fill('void *');
+  let ecdh: (...args: unknown[]) => number;
+  try {
+    ecdh = library.func('secp256k1_ecdh', 'int', pointers(6));
+  } catch {
+    return null;
+  }
+  const copyX = (output: bigint, x: bigint) => {
+    new Uint8Array(koffi.view(output, 32)).set(new Uint8Array(koffi.view(x, 32)));
+    return 1;
+  };
+  const hash = koffi.register(copyX, koffi.pointer(koffi.proto('int', pointers(4))));
+  return (context, output, pubkey, scalar) => ecdh(context, output, pubkey, scalar, hash, null);
+}
