@@ -471,7 +471,7 @@ test('get_status: what the daemon and the records say', async () => {
   assert.is(status.version, '0.1.0');
   assert.equal(status.keys, { total: 1, unlocked: 1, locked: 0, active: 1 });
   assert.is(status.schemaVersion, 3);
-  assert.equal(status.audit, { writable: true, lastWrite: null, failure: null, rows: 7 });
+  assert.equal(status.audit, { writable: true, lastWrite: null, failure: null, rows: 7, waiting: 0 });
   assert.is(((await result('get_status')) as { curve: string }).curve, 'wasm');
 });
 
@@ -484,6 +484,7 @@ test('without the policy actor nothing is changed, status says so, and service r
     lastWrite: null,
     failure: 'the policy actor does not answer',
     rows: null,
+    waiting: null,
   });
   assert.match(await error('get_policies'), /^the daemon could not carry it out/);
   assert.is(await error('create_new_key', 'new', 'p'), 'audit log unavailable: nothing was done');

@@ -210,6 +210,7 @@ test('status and clients', async () => {
     failure: null,
     schemaVersion: 2,
     auditRows: 0,
+    waiting: 0,
   });
   await rig.pair(hex('client'), { method: 'sign_event' });
   const status = await rig.admin.ask('status', null);
