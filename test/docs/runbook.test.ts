@@ -39,10 +39,9 @@ const env: { [name: string]: string } = {
   REDOUBT_DATA: daemon.data,
   KEY,
   ...Object.fromEntries(
-    ['PASSPHRASE_FILE', 'OLD_PASSPHRASE_FILE', 'BACKUP_PASSPHRASE_FILE', 'NEW_ADMIN_FILE'].map((name) => [
-      name,
-      at(name),
-    ]),
+    ['PASSPHRASE_FILE', 'OLD_PASSPHRASE_FILE', 'BACKUP_PASSPHRASE_FILE', 'NEW_ADMIN_FILE', 'NEW_PASSPHRASE_FILE'].map(
+      (name) => [name, at(name)],
+    ),
   ),
   ...Object.fromEntries(['BACKUP', 'HEADS', 'EVIDENCE', 'MOVE', 'NEW_DATA'].map((name) => [name, at(name)])),
 };
@@ -204,6 +203,14 @@ test('the audit log', async () => {
   const ran = await follow('Somebody may have changed the audit log');
   assert.match([...ran.values()][0]!.output, /agrees with the kept head/);
   assert.ok(readFileSync(at('EVIDENCE'), 'utf8').trim().split('\n').length > 1);
+});
+
+test('the passphrase is changed', async () => {
+  writeFileSync(at('NEW_PASSPHRASE_FILE'), 'another one', { mode: 0o600 });
+  await follow('The passphrase is known to somebody who should not know it');
+  assert.is(await isLocked(), false);
+  await shell('systemctl restart redoubt');
+  assert.is((await shell(`redoubt key unlock ${KEY} --passphrase-file "$OLD_PASSPHRASE_FILE"`)).code, 1);
 });
 
 test('backups, another machine, another admin', async () => {
