@@ -1,6 +1,6 @@
 // deadline: 150 s
 /**
- * 20,000 malformed and hostile events through raw sockets: no crash, no signature, memory flat, and a good client keeps
+ * Thousands of malformed and hostile events through raw sockets: no crash, no signature, memory flat, and a good client keeps
  * working meanwhile. Limits are raised, so that the events reach the code behind the limits.
  */
 import { randomBytes } from 'node:crypto';
@@ -17,7 +17,7 @@ import { createPolicy, issueToken } from '../support/provision.ts';
 import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { quickFinalize } from '../support/sign.ts';
 
-const COUNT = Number(process.env.REDOUBT_HOSTILE_EVENTS ?? 20_000);
+const COUNT = Number(process.env.REDOUBT_HOSTILE_EVENTS ?? 6_000);
 const SOCKETS = 4;
 
 const daemon = new TestDaemon({

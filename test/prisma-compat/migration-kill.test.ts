@@ -18,7 +18,7 @@ import { openStore } from '../../src/store/open.ts';
 import { FIXTURES } from '../store/folder.ts';
 import { type Dump, dump } from './releases.ts';
 
-const KILLS = Number(process.env.REDOUBT_KILLS ?? 12);
+const KILLS = Number(process.env.REDOUBT_KILLS ?? 6);
 const CHILD = join(import.meta.dirname, 'migration-child.ts');
 const fixture = join(FIXTURES, 'legacy-0.10.5', 'nsecbunker.db');
 const original = dump(fixture);
