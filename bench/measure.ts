@@ -31,6 +31,8 @@ export interface Result {
   notes?: string[];
   /** Every single measurement. */
   runs?: Row[];
+  /** Names of pictures, which lie beside the result as `<benchmark>-<name>.svg`. */
+  pictures?: string[];
 }
 
 export function spread(values: readonly number[]): Spread {
@@ -89,7 +91,12 @@ function digits(value: number): string {
  * Prints the table and writes it as JSON: to `bench/results/`, which the documentation quotes, when the benchmark ran as
  * it does by default; to the folder for temporary files when it was given options.
  */
-export function publish(name: string, what: string, rows: Row[], more: Pick<Result, 'notes' | 'runs'> = {}): void {
+export function publish(
+  name: string,
+  what: string,
+  rows: Row[],
+  { svg = {}, ...more }: Pick<Result, 'notes' | 'runs'> & { svg?: { [picture: string]: string } } = {},
+): void {
   const cpu = cpus();
   const result: Result = {
     name,
@@ -100,6 +107,7 @@ export function publish(name: string, what: string, rows: Row[], more: Pick<Resu
     load: loadBefore,
     rows,
     ...more,
+    ...(Object.keys(svg).length > 0 ? { pictures: Object.keys(svg) } : {}),
   };
   console.log(
     `\n${what}\n${result.machine}, Node ${result.node}, load average before ${loadBefore}; median (min-max)\n`,
@@ -108,7 +116,9 @@ export function publish(name: string, what: string, rows: Row[], more: Pick<Resu
   for (const note of more.notes ?? []) console.log(`\n${note}`);
   const byDefault = process.argv.length === 2;
   if (byDefault) mkdirSync(RESULTS, { recursive: true });
-  const path = byDefault ? join(RESULTS, `${name}.json`) : join(tmpdir(), `redoubt-bench-${name}.json`);
+  const base = byDefault ? join(RESULTS, name) : join(tmpdir(), `redoubt-bench-${name}`);
+  const path = `${base}.json`;
+  for (const [picture, text] of Object.entries(svg)) writeFileSync(`${base}-${picture}.svg`, text);
   writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);
   console.log(`\nwritten to ${path}`);
 }

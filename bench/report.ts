@@ -3,11 +3,12 @@
  *
  *   npm run bench:report
  */
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RESULTS, type Result, table } from './measure.ts';
 
 const DOCUMENT = join(import.meta.dirname, '..', 'docs', 'PERFORMANCE.md');
+const PICTURES = join(DOCUMENT, '..', 'performance');
 const INTRODUCTION = `# Performance
 
 Written by \`npm run bench:report\` from the last run of each benchmark: change the benchmarks, not this file.
@@ -22,8 +23,8 @@ const results = globSync('*.json', { cwd: RESULTS })
   .sort()
   .map((file) => JSON.parse(readFileSync(join(RESULTS, file), 'utf8')) as Result);
 const sections = results.map(
-  ({ name, what, machine, node, date, load, rows, notes = [] }) =>
-    `## ${name}\n\n${what}. Again: \`npm run bench -- ${name}\`\n\n${table(rows)}\n\n${list(notes)}${machine}, Node ${node}, ${date}${load === undefined ? '' : `, load average ${load} before`}.\n`,
+  ({ name, what, machine, node, date, load, rows, notes = [], pictures = [] }) =>
+    `## ${name}\n\n${what}. Again: \`npm run bench -- ${name}\`\n\n${table(rows)}\n\n${list(notes)}${show(name, pictures)}${machine}, Node ${node}, ${date}${load === undefined ? '' : `, load average ${load} before`}.\n`,
 );
 if (results.length === 0) {
   console.error('no results yet: npm run bench -- <name>');
@@ -31,6 +32,18 @@ if (results.length === 0) {
 } else {
   writeFileSync(DOCUMENT, `${INTRODUCTION}\n${sections.join('\n')}`);
   console.log(`written to ${DOCUMENT}`);
+}
+
+/** Pictures are copied beside the document. */
+function show(name: string, pictures: string[]): string {
+  return pictures
+    .map((picture) => {
+      const file = `${name}-${picture}.svg`;
+      mkdirSync(PICTURES, { recursive: true });
+      copyFileSync(join(RESULTS, file), join(PICTURES, file));
+      return `![${name}: ${picture}](performance/${file})\n\n`;
+    })
+    .join('');
 }
 
 function list(notes: string[]): string {

@@ -10,7 +10,7 @@ import { globSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 /** Programs beside the benchmarks that are none. */
-const OTHERS = ['run', 'measure', 'options', 'report'];
+const OTHERS = ['draw', 'measure', 'options', 'report', 'run'];
 const names = globSync('*.ts', { cwd: import.meta.dirname })
   .map((file) => basename(file, '.ts'))
   .filter((name) => !OTHERS.includes(name))

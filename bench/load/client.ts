@@ -125,6 +125,11 @@ export class Client {
     return this.#arrived.map(({ at }, i) => at - this.#inOrder[i]!.sent);
   }
 
+  close(): void {
+    this.#socket.removeAllListeners('close');
+    this.#socket.close();
+  }
+
   #send(): void {
     const request = this.#toSend.pop();
     if (request === undefined) return;

@@ -10,11 +10,20 @@ const PING_MS = 500;
 const PINGS = 20;
 
 /** NDK's NDKNip46Backend, which allows everything and records nothing, over a relay in a process of its own. */
-export async function startNdk(keys: number): Promise<RunningSigner> {
+export function startNdk(keys: number): Promise<RunningSigner> {
+  return startPeer('ndk-backend.ts', keys);
+}
+
+/** A plain loop of nostr-tools calls, likewise. */
+export function startPlain(keys: number): Promise<RunningSigner> {
+  return startPeer('plain-backend.ts', keys);
+}
+
+async function startPeer(program: string, keys: number): Promise<RunningSigner> {
   const relayProcess = fork(join(import.meta.dirname, 'relay.ts'));
   const relay = (await next(relayProcess)) as string;
   const secretKeys = Array.from({ length: keys }, newSecretKey);
-  const backend = fork(join(import.meta.dirname, 'ndk-backend.ts'));
+  const backend = fork(join(import.meta.dirname, program));
   backend.send({ relay, secretKeys });
   await next(backend);
   const clients = secretKeys.map((secretKey) => ({
@@ -37,7 +46,7 @@ async function answers({ secretKey, remote }: BoundClient, relay: string): Promi
       const answer = await client.call('ping', [], { timeoutMs: PING_MS }).catch(() => null);
       if (answer?.result === 'pong') return;
     }
-    throw new Error('the NDK backend does not answer');
+    throw new Error('the peer does not answer');
   } finally {
     client.close();
   }

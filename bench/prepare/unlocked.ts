@@ -32,19 +32,28 @@ export async function sweep({ daemon, passphrases, clients }: Installation): Pro
   }
 }
 
+export interface Unlocked extends RunningSigner {
+  installation: Installation;
+  /** From the start of the process to ready, ms; keys are unlocked after it. */
+  startMs: number;
+}
+
 /** A prepared installation that runs, with all its keys unlocked. */
-export async function startUnlocked(wanted: Wanted): Promise<RunningSigner & { installation: Installation }> {
+export async function startUnlocked(wanted: Wanted): Promise<Unlocked> {
   const installation = await prepareInstallation({ ...wanted, env: { ...LIMITS, ...wanted.env } });
   const { daemon, clients } = installation;
+  const before = performance.now();
+  let startMs: number;
   try {
     await daemon.start();
+    startMs = performance.now() - before;
     await sweep(installation);
   } catch (error) {
     await daemon.remove();
     throw error;
   }
   const { relay } = daemon.quickstart;
-  return { pid: daemon.pid, relay, clients, installation, close: () => daemon.remove() };
+  return { pid: daemon.pid, relay, clients, installation, startMs, close: () => daemon.remove() };
 }
 
 /** The load of some of its clients. */

@@ -1,0 +1,115 @@
+/**
+ * Resident memory of the daemon: idle; with 1, 50 and 200 active keys; with 10,000 keys unlocked and 32 of them active
+ * while requests go to random ones. Against node with as many worker threads that do nothing.
+ *
+ *   npm run bench -- memory [--backends native,wasm] [--active 1,50,200] [--fleet 10000] [--rounds 5] [--quick]
+ */
+
+import { Client } from './load/client.ts';
+import { idle } from './load/cpu.ts';
+import { rssOf, threadsOf } from './load/rss.ts';
+import { inTurnOf, publish, type Row, shown, spread } from './measure.ts';
+import { benchOptions, numbers, words } from './options.ts';
+import { startThreads } from './peers/threads.ts';
+import { startUnlocked } from './prepare/unlocked.ts';
+
+const options = benchOptions(
+  { backends: 'native,wasm', active: '1,50,200', fleet: '10000', 'fleet-requests': '20000', rounds: '5' },
+  { active: '1,5', fleet: '50', 'fleet-requests': '100', rounds: '2' },
+);
+const IDLE_MIB = 130;
+const FLEET_MIB = 500;
+const FLEET_ACTIVE = 32;
+/** Times an empty worker thread. */
+const TARGETS: { [backend: string]: number } = { native: 1.6, wasm: 1.9 };
+/** Requests to each key, so that its thread has done what it is there for. */
+const REQUESTS = 100;
+
+const rounds = Number(options.rounds);
+const rows: Row[] = [];
+const notes: string[] = [];
+for (const backend of words(options.backends)) {
+  const idleRss: number[] = [];
+  for (const keys of numbers(options.active)) {
+    const [ours, empty] = await inTurnOf(
+      rounds,
+      () => activeKeys(backend, keys, idleRss),
+      () => emptyThreads(keys),
+    );
+    const times = spread(ours.map((mib, i) => mib / empty[i]!));
+    rows.push({ backend, what: `a key, ${keys} active`, MiB: spread(ours), 'an empty thread MiB': spread(empty) });
+    const target = TARGETS[backend];
+    if (target === undefined) continue;
+    notes.push(
+      `${backend}, ${keys} active: ${shown(times)} x an empty thread; target at most ${target} x: ${met(times.median <= target)}.`,
+    );
+  }
+  const idleMib = spread(idleRss);
+  rows.push({ backend, what: 'idle', MiB: idleMib });
+  notes.push(`${backend}, idle: target at most ${IDLE_MIB} MiB: ${met(idleMib.median <= IDLE_MIB)}.`);
+  const { mib, threads } = await fleet(backend);
+  rows.push({ backend, what: `${options.fleet} unlocked, ${FLEET_ACTIVE} active`, MiB: mib });
+  notes.push(
+    `${backend}, ${options.fleet} unlocked: ${options['fleet-requests']} requests to random keys were all answered, with ${threads.before} threads before and ${threads.after} after; target at most ${FLEET_MIB} MiB: ${met(mib <= FLEET_MIB)}.`,
+  );
+}
+publish('memory', 'Resident memory, MiB', rows, { notes });
+
+/** MiB that one more active key takes. */
+async function activeKeys(backend: string, keys: number, idleRss: number[]): Promise<number> {
+  const env = { REDOUBT_CURVE: backend, REDOUBT_MAX_ACTIVE_KEYS: String(keys + 1) };
+  const signer = await startUnlocked({ keys, logN: 14, env });
+  try {
+    await idle(signer.pid);
+    const before = rssOf(signer.pid);
+    if (keys === 1) idleRss.push(before);
+    for (const bound of signer.clients) await ask(new Client(bound), signer.relay, REQUESTS);
+    await idle(signer.pid);
+    return (rssOf(signer.pid) - before) / keys;
+  } finally {
+    await signer.close();
+  }
+}
+
+async function emptyThreads(count: number): Promise<number> {
+  const one = await startThreads(0);
+  const before = one.rss();
+  one.close();
+  const many = await startThreads(count);
+  const mib = (many.rss() - before) / count;
+  many.close();
+  return mib;
+}
+
+async function fleet(backend: string): Promise<{ mib: number; threads: { before: number; after: number } }> {
+  const env = { REDOUBT_CURVE: backend, REDOUBT_MAX_ACTIVE_KEYS: String(FLEET_ACTIVE) };
+  const signer = await startUnlocked({ keys: Number(options.fleet), logN: 14, env });
+  try {
+    const some = async (requests: number) => {
+      for (let i = 0; i < requests; i++) {
+        const bound = signer.clients[Math.floor(Math.random() * signer.clients.length)]!;
+        await ask(new Client(bound), signer.relay, 1);
+      }
+      await idle(signer.pid);
+    };
+    // As many as fill the room for active keys several times over.
+    await some(Math.min(4 * FLEET_ACTIVE, Number(options['fleet-requests'])));
+    const before = threadsOf(signer.pid);
+    await some(Number(options['fleet-requests']));
+    return { mib: rssOf(signer.pid), threads: { before, after: threadsOf(signer.pid) } };
+  } finally {
+    await signer.close();
+  }
+}
+
+async function ask(client: Client, relay: string, requests: number): Promise<void> {
+  await client.open(relay);
+  client.prepare(requests);
+  await client.run(1);
+  client.check();
+  client.close();
+}
+
+function met(is: boolean): string {
+  return is ? 'met' : 'missed';
+}
