@@ -10,6 +10,7 @@ import { generateSecretKey, getPublicKey, nip44, verifyEvent } from 'nostr-tools
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AdoptedDaemon, FIXTURE_DATABASE, truth } from '../support/adopted.ts';
+import { runCli } from '../support/cli.ts';
 import { RpcClient } from '../support/rpc.ts';
 import { create, findMany, misfits, models } from './prisma-sql.ts';
 
@@ -153,6 +154,27 @@ test('a token that nsecbunkerd issued is redeemed once', async () => {
   const thief = await new RpcClient(generateSecretKey(), remote).open(daemon.relay);
   assert.is((await thief.call('connect', [remote, token.token])).error, 'token already redeemed');
   thief.close();
+});
+
+test('without the photocopies clients may do what their tokens and admins allow, and no more', async () => {
+  const byHand = () => daemon.rows('SELECT id FROM "SigningCondition" WHERE id IN (8, 9, 10, 11) ORDER BY id');
+  const kept = byHand();
+  const command = ['strip-photocopies', '--json', '--config', daemon.config];
+  const { code, stdout, stderr } = await runCli(command, { env: daemon.env() });
+  assert.is(code, 0, stderr);
+  const { deleted, pairings } = JSON.parse(stdout) as { deleted: number; pairings: { before: number; after: number } };
+  assert.ok(deleted > 0);
+  // The seven of the fixture, and the newcomer's.
+  assert.equal(pairings, { before: 8, after: 8 });
+  assert.equal(byHand(), kept);
+  assert.equal(await may('spire_expired', 'spire-7f3c9a', [21000]), [false]);
+  assert.equal(await may('spire', 'spire-7f3c9a', [21000, 1]), [true, false]);
+  assert.equal(await may('newcomer', 'spire-7f3c9a', [21000]), [true]);
+  assert.equal(await may('lnbits1', 'lnbits-acct-1', [1, 21000]), [true, true]);
+  assert.equal(await may('lnbits2', 'lnbits-acct-2', [1]), [true]);
+  assert.equal(await may('manual', 'alice@example.com', [1, 4]), [true, false]);
+  assert.equal(await may('banned', 'alice@example.com', [1]), [false]);
+  assert.equal(await may('stolen', 'spire-7f3c9a', [21000]), [false]);
 });
 
 test('new keys are made beside them, and a name that nsecbunkerd gave is taken', async () => {
