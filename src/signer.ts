@@ -8,7 +8,7 @@ import type { AdminOpened, AdminToMain, MainToAdmin, RedactedConfig } from './ad
 import { adminSettings } from './admin/settings.ts';
 import type { Config } from './config.ts';
 import { chooseCurve } from './curve/choose.ts';
-import type { CurveChoice, CurveName } from './curve/curve.ts';
+import type { CurveName } from './curve/curve.ts';
 import { Autounlock } from './key/autounlock.ts';
 import { Blanks } from './key/blanks.ts';
 import { Custody } from './key/custody.ts';
@@ -20,10 +20,8 @@ import { keySettings } from './key/settings.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
-import type { AutounlockInspection, AutounlockSources, MainToVault, VaultToMain } from './keystore/protocol.ts';
-import type { Log } from './log.ts';
+import type { AutounlockInspection, MainToVault, VaultToMain } from './keystore/protocol.ts';
 import type { StageReport } from './metrics/stage-times.ts';
-import type { Metrics } from './metrics.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
 import { Overview } from './overview.ts';
 import { policyOptions } from './policy/open-options.ts';
@@ -38,25 +36,9 @@ import type { Incoming } from './relay/protocol.ts';
 import { relaysReady } from './relay/ready.ts';
 import type { Relays } from './relay/relays.ts';
 import { adminSubscriptions, CLIENT_KIND, clientSubscriptions } from './relay/subscriptions.ts';
+import type { SignerOptions } from './signer-options.ts';
 import { EX_CONFIG, StartRefusal } from './start-refusal.ts';
 import { workerFile } from './worker-files.ts';
-
-export interface SignerOptions {
-  configPath: string;
-  /** The data folder of a quickstart. */
-  quickstart: string | null;
-  /** The curve that the environment names. */
-  curve: CurveChoice | null;
-  allowEmptyDatabase: boolean;
-  /** False: a database that needs a migration is refused. */
-  migrate: boolean;
-  autounlock: AutounlockSources;
-  clock: Clock;
-  log: Log;
-  metrics: Metrics;
-  /** An actor that the signer cannot do without is in a crash loop: the process must end. */
-  fatal: (reason: string) => void;
-}
 
 const HUNG_CHECK_MS = 1_000;
 /** A database that is adopted is copied first, however large it is. */

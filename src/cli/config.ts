@@ -5,6 +5,7 @@ import { readConfigFile } from '../admin/config-file.ts';
 import { shownOptions } from '../config/shown.ts';
 import type { ConfigSources } from '../config/sources.ts';
 import { type Config, readWholeConfig } from '../config.ts';
+import { forcedCurve } from '../curve/forced.ts';
 import { loadCurve } from '../curve/load.ts';
 import { takeAutounlockSources } from '../key/autounlock-sources.ts';
 import { inspectAutounlock } from '../keystore/autounlock.ts';
@@ -67,7 +68,7 @@ async function check(options: ConfigOptions): Promise<Checked> {
   if (!read.ok) return { ok: false, file, errors: [read.refusal] };
   const errors: string[] = [];
   try {
-    (await loadCurve()).openKey(read.adminKey).wipe();
+    (await loadCurve(forcedCurve(process.env))).openKey(read.adminKey).wipe();
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     errors.push(`${file}: admin.key is not a private key: it must be 64 hex digits of one, or an nsec`);

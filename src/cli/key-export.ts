@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
+import { forcedCurve } from '../curve/forced.ts';
 import { loadCurve } from '../curve/load.ts';
 import { pubkeyOf } from '../curve/pubkey-of.ts';
 import { checkHolds, deriveKek, deriveUnsealingKey } from '../keystore/derive.ts';
@@ -89,7 +90,7 @@ async function open(files: KeystoreFiles, sealed: SealedKey, options: ExportOpti
     const closed = whyClosed(unsealing, checkHolds(kek, slot));
     if (closed !== null) throw new Refusal(closed);
     const privateKey = openSealed(unsealing);
-    if (pubkeyOf(await loadCurve(), privateKey) === sealed.pubkey) return privateKey;
+    if (pubkeyOf(await loadCurve(forcedCurve(process.env)), privateKey) === sealed.pubkey) return privateKey;
     wipe(privateKey);
     throw new Refusal('key file is damaged: put it back from a backup');
   } finally {

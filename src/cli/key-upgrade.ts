@@ -5,6 +5,7 @@ import { removeLegacy, unproven } from '../../prisma-compat/remove-legacy.ts';
 import { type Left, resealKeys, type Standing, standingOf, type Upgrade } from '../../prisma-compat/upgrade-keys.ts';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import type { Installation } from '../config/installation.ts';
+import { forcedCurve } from '../curve/forced.ts';
 import { loadCurve } from '../curve/load.ts';
 import { pooledRandom } from '../curve/random.ts';
 import { KeystoreFiles } from '../keystore/files.ts';
@@ -37,7 +38,7 @@ export async function upgradeKeys(installation: Installation, options: UpgradeOp
       names: file.keyNames,
       files: new KeystoreFiles(config.keystore.dir),
       db,
-      curve: await loadCurve(),
+      curve: await loadCurve(forcedCurve(process.env)),
       random: pooledRandom(),
       now: Date.now(),
     };

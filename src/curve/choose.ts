@@ -1,10 +1,7 @@
 import type { VerifyPool } from '../nip46/verify-pool.ts';
 import type { LogLine } from '../policy/protocol.ts';
-import { StartRefusal } from '../start-refusal.ts';
+import { EX_CONFIG, StartRefusal } from '../start-refusal.ts';
 import type { CurveChoice, CurveName } from './curve.ts';
-
-/** Exit code for a configuration that must be mended (sysexits.h, EX_CONFIG). */
-const EX_CONFIG = 78;
 
 /**
  * The backend that all threads will use, tried in one of them: each trying for itself would cost it what loads in vain.
