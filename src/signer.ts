@@ -13,12 +13,14 @@ import { Custody } from './key/custody.ts';
 import { Introductions, introductionHandlers } from './key/introductions.ts';
 import { Keys } from './key/keys.ts';
 import { requestLine } from './key/request-line.ts';
+import { responseHead } from './key/response-head.ts';
 import { keySettings } from './key/settings.ts';
 import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
 import type { AutounlockInspection, AutounlockSources, MainToVault, VaultToMain } from './keystore/protocol.ts';
 import type { Log } from './log.ts';
+import type { StageReport } from './metrics/stage-times.ts';
 import type { Metrics } from './metrics.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
 import { Overview } from './overview.ts';
@@ -26,9 +28,9 @@ import { policyOptions } from './policy/open-options.ts';
 import type { LogLine, MainToPolicy, PolicyToMain } from './policy/protocol.ts';
 import { advertisedRelays } from './relay/advertised.ts';
 import type { ClientRelays } from './relay/client-relays.ts';
+import { connectedRelays } from './relay/connected.ts';
 import type { EmbeddedRelay } from './relay/embedded.ts';
-import { notListening } from './relay/embedded-of.ts';
-import { makeRelays, relaysOf } from './relay/make-relays.ts';
+import { makeRelays, startRelays } from './relay/make-relays.ts';
 import type { Incoming } from './relay/protocol.ts';
 import { relaysReady } from './relay/ready.ts';
 import type { Relays } from './relay/relays.ts';
@@ -180,7 +182,7 @@ export class Signer {
   /** Puts in force what may change while it runs. */
   apply(config: Config): void {
     this.#config = config;
-    this.#relays.setRelays(relaysOf(config));
+    this.#relays.setRelays(connectedRelays(config));
     this.#strangers.setRates(config.limits.strangersPerKey, config.limits.strangersTotal);
     this.#keys.reconfigure(keySettings(config, this.advertised));
     this.#tellActors();
@@ -191,20 +193,14 @@ export class Signer {
 
   #superviseAdmin(): Supervised<MainToAdmin, AdminToMain> {
     return new Supervised<MainToAdmin, AdminToMain>({
-      name: 'admin',
-      clock: this.#options.clock,
-      start: () => startThread(workerFile('admin'), { name: 'admin' }),
+      ...this.#single('admin'),
       handlers: {
         ...gateHandlers(() => this.#adminGate),
         createKey: ({ name, port, ...wanted }) => this.#custody.create(name, { port }, wanted),
         changePassphrase: ({ name, port }) => this.#custody.change(name, { port }),
         purgeKey: ({ name, pubkey }) => this.#custody.purge(name, pubkey),
         unlockKeys: ({ names, source }) => this.#custody.unlock(names, source),
-        lockKeys: ({ names, deleted, every }) => {
-          const all = every === true ? [...this.#keys.all()].map((key) => key.name) : names;
-          this.#autounlock.locked(all);
-          return this.#custody.lock(all, deleted);
-        },
+        lockKeys: (wanted) => this.#autounlock.lock(wanted),
         unlocked: () => this.#keys.unlocked(),
         ...introductionHandlers(() => this.#introductions),
         status: () => this.overview.status(),
@@ -220,15 +216,12 @@ export class Signer {
         this.#introduceAdminToPolicy();
         this.#tellActors();
       },
-      down: (reason, delayMs) => this.#crashed('admin', reason, delayMs),
     });
   }
 
   #supervisePolicy(): Supervised<MainToPolicy, PolicyToMain> {
     return new Supervised<MainToPolicy, PolicyToMain>({
-      name: 'policy',
-      clock: this.#options.clock,
-      start: () => startThread(workerFile('policy'), { name: 'policy' }),
+      ...this.#single('policy'),
       handlers: {
         bound: ({ keyName, client }) => this.#keys?.bound(keyName, client),
         forgetClients: () => this.#keys?.forgetClients(),
@@ -245,23 +238,29 @@ export class Signer {
         this.#keys.reattachPolicy();
         this.#tellActors();
       },
-      down: (reason, delayMs) => this.#crashed('policy', reason, delayMs),
     });
   }
 
   #superviseVault(): Supervised<MainToVault, VaultToMain> {
     return new Supervised<MainToVault, VaultToMain>({
-      name: 'vault',
-      clock: this.#options.clock,
-      start: () => startThread(workerFile('vault'), { name: 'vault' }),
+      ...this.#single('vault'),
       handlers: { log: this.#from('vault') },
       up: async (link) => {
         // Answered by a vault that is there; what an earlier one held is gone with its thread.
         await link.ask('forgetAll', null);
         void this.#autounlock?.vaultRestarted();
       },
-      down: (reason, delayMs) => this.#crashed('vault', reason, delayMs),
     });
+  }
+
+  /** What all actors of which there is one have in common. */
+  #single(name: 'admin' | 'policy' | 'vault') {
+    return {
+      name,
+      clock: this.#clock,
+      start: () => startThread(workerFile(name), { name }),
+      down: (reason: string, delayMs: number | null) => this.#crashed(name, reason, delayMs),
+    };
   }
 
   #crashed(name: string, reason: string, delayMs: number | null): void {
@@ -289,9 +288,8 @@ export class Signer {
 
   /** What actors know of the configuration; one that is not there hears it when it is back. */
   #tellActors(): void {
-    const { advertised } = this;
-    this.#admin.link.tell('settings', adminSettings(this.#config, advertised));
-    this.#policy.link.tell('settings', { reserved: this.#reserved, advertised });
+    this.#admin.link.tell('settings', adminSettings(this.#config, this.advertised));
+    this.#policy.link.tell('settings', { reserved: this.#reserved, advertised: this.advertised });
   }
 
   // --- keys ---
@@ -300,15 +298,9 @@ export class Signer {
     const { limits, curve, maxActiveKeys, keystore } = this.#config;
     const { metrics, log } = this.#options;
     const wanted = curve === 'auto' ? undefined : curve;
+    const times = (report: StageReport) => metrics.times.add(report);
     this.#blanks = new Blanks(
-      () =>
-        new KeyThread(
-          workerFile('key'),
-          wanted,
-          (name) => (this.#curve = name),
-          this.#from('key'),
-          (report) => metrics.times.add(report),
-        ),
+      () => new KeyThread(workerFile('key'), wanted, (name) => (this.#curve = name), this.#from('key'), times),
       this.#config.blankWorkers,
     );
     this.#strangers = new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal);
@@ -320,10 +312,9 @@ export class Signer {
         attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
         publish: (pubkey, request, response) => {
-          const { raw, id, createdAt } = response;
-          const head = { id, pubkey, kind: CLIENT_KIND, created_at: createdAt, p: request.head.pubkey };
-          void this.#relays.publish(raw, head);
-          void this.#clientRelays.publish(raw, head, { from: request.from });
+          const head = responseHead(pubkey, request, response);
+          void this.#relays.publish(response.raw, head);
+          void this.#clientRelays.publish(response.raw, head, { from: request.from });
         },
         verified: (id) => this.#relays.remember(id),
         finished: (key, request, method, outcome, ms) => {
@@ -385,9 +376,7 @@ export class Signer {
     });
     this.#relays.onEvent((incoming) => this.#route(incoming));
     this.#relays.counting.onPublished = (ms) => this.#options.metrics.times.observe('publish', ms);
-    await this.#relays.start().catch((error) => {
-      throw notListening(this.#config.embeddedRelay.listen, error);
-    });
+    await startRelays(this.#relays, this.#config);
   }
 
   /** Subscribes to what is unlocked now; resolves when the relays deliver it. */

@@ -6,6 +6,8 @@ import { shownOptions } from '../config/shown.ts';
 import type { ConfigSources } from '../config/sources.ts';
 import { type Config, readWholeConfig } from '../config.ts';
 import { loadCurve } from '../curve/load.ts';
+import { takeAutounlockSources } from '../key/autounlock-sources.ts';
+import { inspectAutounlock } from '../keystore/autounlock.ts';
 import { type AccessOptions, whichInstallation } from './admin-access.ts';
 import { say, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
@@ -35,7 +37,7 @@ function onInstallation(name: string, description: string): Command {
 }
 
 async function checkConfig(options: ConfigOptions): Promise<void> {
-  const checked = await check(options);
+  const checked = withAutounlock(await check(options));
   const { ok, file } = checked;
   if (options.json) {
     const errors = ok ? [] : checked.errors;
@@ -86,6 +88,14 @@ async function check(options: ConfigOptions): Promise<Checked> {
   if (!found.ok || errors.length > 0) return { ok: false, file, errors };
   const { config, warnings } = found;
   return { ok: true, file, sources, config, warnings: [...read.config.warnings, ...warnings] };
+}
+
+/** What is to unlock keys at start is looked at too: a start ends on it. */
+function withAutounlock(checked: Checked): Checked {
+  const autounlock = inspectAutounlock(takeAutounlockSources(process.env, process.cwd()));
+  const { file } = checked;
+  if (!autounlock.ok) return { ok: false, file, errors: [...(checked.ok ? [] : checked.errors), autounlock.refusal] };
+  return checked.ok ? { ...checked, warnings: [...checked.warnings, ...autounlock.warnings] } : checked;
 }
 
 /** All that is wrong, a line each. */

@@ -1,7 +1,8 @@
 import type { Clock } from '../actor/clock.ts';
-import type { AutounlockState } from '../admin/protocol.ts';
+import type { Body } from '../actor/protocol.ts';
+import type { AdminToMain, AutounlockState } from '../admin/protocol.ts';
 import type { AutounlockInspection, AutounlockSources, UnlockResult } from '../keystore/protocol.ts';
-import type { LogLine } from '../policy/protocol.ts';
+import type { LogLine, Outcome } from '../policy/protocol.ts';
 import type { Custody, KeyGroup, KnownKey, Source } from './custody.ts';
 
 export interface AutounlockOptions {
@@ -70,9 +71,12 @@ export class Autounlock {
     await custody.resubscribe();
   }
 
-  /** Keys that were locked on purpose are not missed. */
-  locked(names: readonly string[]): void {
-    for (const name of names) this.#failed.delete(name);
+  /** Locks keys on purpose, or because they are deleted: they are not missed from now on. */
+  lock({ names, deleted, every }: Body<AdminToMain, 'lockKeys'>): Promise<Outcome<number>> {
+    const { custody } = this.#options;
+    const all = every === true ? [...custody.keys.all()].map((key) => key.name) : names;
+    for (const name of all) this.#failed.delete(name);
+    return custody.lock(all, deleted);
   }
 
   /** How far it has come, and why the daemon is not well where keys should be unlocked and are not; null when it is off. */

@@ -4,12 +4,16 @@ export interface Occupant {
   readonly isActive: boolean;
   /** Whether nothing is in work there. */
   readonly isIdle: boolean;
+  /** Whether all that is in work there waits for an admin. */
+  readonly isWaiting: boolean;
   /** Monotonic ms of its last event. */
   readonly lastUsed: number;
   /** Monotonic ms since when it has its thread. */
   readonly activeSince: number;
   /** Ends its thread if it is idle. */
   passivate(): Promise<boolean>;
+  /** Gives its place up, and keeps its thread for what waits there. */
+  leavePlace(): void;
   /** Starts nothing more, and ends its thread when what is in work there is done. */
   yield(): void;
 }
@@ -19,8 +23,8 @@ const PATIENCE_MS = 50;
 
 /**
  * So many threads hold a key at once. Who wants one more waits until another key has given its thread up: the least
- * recently used idle one at once, else, so that busy keys do not keep the others out, the one that has held its thread
- * longest.
+ * recently used idle one at once; one that only waits for an admin, which keeps its thread; else, so that busy keys do not
+ * keep the others out, the one that has held its thread longest.
  */
 export class Places {
   readonly #occupants: () => Iterable<Occupant>;
@@ -54,7 +58,7 @@ export class Places {
     else next();
   }
 
-  /** To be called when a key has become idle. */
+  /** To be called when a key has become idle, or waits for an admin. */
   makeRoom(): void {
     if (this.#waiting.length <= this.#leaving) return;
     const idle = this.#active().filter((key) => key.isIdle);
@@ -65,6 +69,10 @@ export class Places {
         this.#leaving--;
         this.makeRoom();
       });
+    }
+    for (const key of this.#active().filter((key) => key.isWaiting)) {
+      if (this.#waiting.length <= this.#leaving) return;
+      key.leavePlace();
     }
     this.#patience ??= setTimeout(() => this.#insist(), PATIENCE_MS).unref();
   }

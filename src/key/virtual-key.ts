@@ -51,8 +51,8 @@ export class VirtualKey {
   readonly #errands = new Errands();
   /** Others wait for its thread. */
   #yields = false;
-  /** It has given its place up, while admins decide, and keeps its thread. */
-  #isWaiting = false;
+  /** It has given its place up while admins decide, and kept its thread. */
+  #isPlaceless = false;
 
   constructor(name: string, pubkey: string, around: Surroundings) {
     this.name = name;
@@ -69,14 +69,28 @@ export class VirtualKey {
     return this.state !== 'locked';
   }
 
-  /** Whether its thread takes one of the places: not when all that it does is wait for an admin. */
+  /** Whether a thread holds it that takes one of the places. */
   get isActive(): boolean {
-    return this.state === 'active' && !this.#isWaiting;
+    return this.state === 'active' && !this.#isPlaceless;
+  }
+
+  /** Whether all that its thread has in hand waits for an admin, who may take minutes. */
+  get isWaiting(): boolean {
+    return this.#pending > 0 && !this.#inFlight.values().some((entry) => entry.isSent && !entry.pending);
   }
 
   /** Whether no thread has an event or an errand of it in hand. */
   get isIdle(): boolean {
     return !this.#errands.areOpen && !this.#inFlight.values().some((entry) => entry.isSent);
+  }
+
+  /** Gives its place to another key, and keeps its thread until what waits there is decided. */
+  leavePlace(): void {
+    this.#isPlaceless = true;
+    this.#thread?.leavePlace();
+    if (!this.#yields) return;
+    this.#yields = false;
+    for (const [seq, entry] of this.#inFlight) if (!entry.isSent) this.#send(seq, entry);
   }
 
   get queued(): number {
@@ -272,7 +286,7 @@ export class VirtualKey {
     this.state = 'active';
     this.#around.events.activations++;
     this.#yields = false;
-    this.#isWaiting = false;
+    this.#isPlaceless = false;
     this.activeSince = this.#around.clock.mono();
     for (const [seq, entry] of this.#inFlight) this.#send(seq, entry);
     this.#errands.start(thread);
@@ -301,7 +315,7 @@ export class VirtualKey {
     if (entry === undefined || entry.pending) return;
     entry.pending = true;
     this.#pending++;
-    this.#leavePlace();
+    this.#settle();
   }
 
   #send(seq: number, entry: InFlight): void {
@@ -376,21 +390,11 @@ export class VirtualKey {
     if (entry.pending) this.#pending--;
   }
 
-  /** Admins may take minutes: nobody waits for its place meanwhile. */
-  #leavePlace(): void {
-    if (this.#pending === 0 || this.#inFlight.values().some((entry) => entry.isSent && !entry.pending)) return;
-    this.#isWaiting = true;
-    this.#thread?.leavePlace();
-    if (!this.#yields) return;
-    this.#yields = false;
-    for (const [seq, entry] of this.#inFlight) if (!entry.isSent) this.#send(seq, entry);
-  }
-
   #settle(): void {
-    if (this.#yields) this.#leavePlace();
-    if (this.#yields || this.#isWaiting) void this.passivate();
+    if (this.#yields && this.isWaiting) this.leavePlace();
+    if (this.#yields || this.#isPlaceless) void this.passivate();
+    if (this.isIdle || this.isWaiting) this.#around.rested();
     if (this.#inFlight.size > 0) return;
-    this.#around.rested();
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 }

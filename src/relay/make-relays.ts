@@ -5,9 +5,10 @@ import { RelayAuths } from '../key/relay-auths.ts';
 import type { VerifyPool } from '../nip46/verify-pool.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import { ClientRelays } from './client-relays.ts';
+import { connectedRelays } from './connected.ts';
 import { RelayCounts } from './counts.ts';
 import type { EmbeddedRelay } from './embedded.ts';
-import { embeddedOf } from './embedded-of.ts';
+import { embeddedOf, notListening } from './embedded-of.ts';
 import { HandledIds } from './handled.ts';
 import type { Authenticators } from './link-auth.ts';
 import { publicLookup } from './public-address.ts';
@@ -40,7 +41,7 @@ export function makeRelays(
   const key: Authenticators['key'] = (pubkey, relay, challenge) => keyAuths.sign(pubkey, relay, challenge);
   const counts = embedded?.counts ?? new RelayCounts();
   const relays = new Relays({
-    urls: relaysOf(config),
+    urls: connectedRelays(config),
     ...(embedded === undefined ? {} : { embedded }),
     clock,
     random,
@@ -64,7 +65,9 @@ export function makeRelays(
   return { embedded, relays, clientRelays };
 }
 
-/** The outside relays that the configuration names. */
-export function relaysOf({ relays, adminRelays }: Config): string[] {
-  return [...new Set([...relays, ...adminRelays])];
+/** @throws StartRefusal when the embedded relay cannot listen */
+export async function startRelays(relays: Relays, { embeddedRelay }: Config): Promise<void> {
+  await relays.start().catch((error) => {
+    throw notListening(embeddedRelay.listen, error);
+  });
 }

@@ -16,8 +16,8 @@ import { until } from '../support/until.ts';
 const MAX_ACTIVE = 3;
 /** Threads that are kept ready. */
 const BLANK = 2;
-const KEYS = 6;
-const ROUNDS = 4;
+const KEYS = 5;
+const ROUNDS = 3;
 
 const daemon = new TestDaemon({
   env: {

@@ -1,14 +1,15 @@
 // deadline: 90 s
 /** The end of a daemon under load, and what systemd hears of its life. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { isInstalled } from '../runner/skips.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, lockDatabase } from '../support/database.ts';
+import { DatagramListener } from '../support/datagram-listener.ts';
 import { type Paired, pair } from '../support/provision.ts';
 import { openAdmin } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
@@ -16,6 +17,7 @@ import { until } from '../support/until.ts';
 const IN_FLIGHT = 100;
 const daemon = new TestDaemon({
   env: {
+    REDOUBT_KEYSTORE_LOG_N: '14',
     REDOUBT_LIMITS_KEY_QUEUE: String(2 * IN_FLIGHT),
     REDOUBT_LIMITS_CLIENT_RATE: '100000',
     REDOUBT_LIMITS_CLIENT_BURST: '100000',
@@ -82,48 +84,23 @@ test('a second signal ends it at once, and releases the lock', async () => {
   }
 });
 
-/** A socket of the kind that systemd listens on; Node has none. */
-const LISTENER = `
-import os, socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1].replace('@', chr(0), 1))
-print('listening', flush=True)
-while True:
-    print(s.recv(4096).decode().replace(chr(10), ' '), flush=True)
-`;
-
-for (const form of ['a path', 'an abstract name'] as const) {
-  test(`systemd is told of readiness, signs of life and the stop: ${form}`, async () => {
-    const path = join(daemon.data, 'notify');
-    const name = form === 'a path' ? path : `@redoubt-${crypto.randomUUID()}`;
-    const listener: ChildProcess = spawn('python3', ['-c', LISTENER, name], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let heard = '';
-    listener.stdout!.on('data', (chunk) => {
-      heard += chunk;
-    });
-    const service = new TestDaemon({
-      data: daemon.data,
-      env: { NOTIFY_SOCKET: name, WATCHDOG_USEC: '200000', ...(form === 'a path' ? {} : { WATCHDOG_PID: '1' }) },
-    });
-    try {
-      await until('somebody listens', () => heard.startsWith('listening\n'));
-      await service.start();
-      await until('it is ready', () => heard.includes('READY=1 STATUS=takes requests\n'));
-      assert.ok(existsSync(join(daemon.data, 'quickstart.json')));
-      assert.is((await fetch(service.quickstart.health_url)).status, 200);
-      if (form === 'a path') await until('it lives', () => (heard.match(/^WATCHDOG=1$/gm) ?? []).length >= 3);
-      assert.is(await service.stop(), 0);
-      await until('it has stopped', () => heard.includes('STOPPING=1'));
-      assert.is(heard.match(/READY=1/g)?.length, 1);
-      // A watchdog that is meant for another process is none of its business.
-      if (form === 'an abstract name') assert.not.match(heard, 'WATCHDOG');
-    } finally {
-      await service.stop();
-      const ended = once(listener, 'exit');
-      listener.kill();
-      await ended;
-    }
-  });
-}
+const python = isInstalled('python3') ? test : test.skip;
+python('systemd is told of readiness, signs of life and the stop', async () => {
+  const path = join(daemon.data, 'notify');
+  const listener = await new DatagramListener(path).start();
+  const service = new TestDaemon({ data: daemon.data, env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: '200000' } });
+  try {
+    await service.start();
+    await until('it is ready', () => listener.heard.includes('READY=1 STATUS=takes requests\n'));
+    assert.is((await fetch(service.quickstart.health_url)).status, 200);
+    await until('it lives', () => (listener.heard.match(/^WATCHDOG=1$/gm) ?? []).length >= 3);
+    assert.is(await service.stop(), 0);
+    await until('it has stopped', () => listener.heard.includes('STOPPING=1'));
+    assert.is(listener.heard.match(/READY=1/g)?.length, 1);
+  } finally {
+    await service.stop();
+    await listener.stop();
+  }
+});
 
 test.run();

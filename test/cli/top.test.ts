@@ -12,7 +12,7 @@ import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { until } from '../support/until.ts';
 
-const daemon = new TestDaemon();
+const daemon = new TestDaemon({ env: { REDOUBT_KEYSTORE_LOG_N: '14' } });
 const ENTRY = fileURLToPath(new URL('../../dist/redoubt.js', import.meta.url));
 test.after(() => daemon.remove());
 

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { killKeystore } from './keystore-kill.ts';
 
-const KILLS = 12;
+const KILLS = 8;
 
 test('whoever is killed at work on the keystore loses nothing that was acknowledged, and can begin again', async () => {
   const killed = await killKeystore(KILLS);

@@ -9,6 +9,7 @@ class Key implements Occupant {
   activeSince: number;
   isBusy = false;
   places!: Places;
+  isWaiting = false;
   yields = 0;
 
   get isIdle(): boolean {
@@ -30,6 +31,11 @@ class Key implements Occupant {
     this.isActive = false;
     this.places.free();
     return true;
+  }
+
+  leavePlace(): void {
+    this.isActive = false;
+    this.places.free();
   }
 
   yield(): void {
@@ -67,6 +73,17 @@ test('where all are busy, who waits is served when one becomes idle', async () =
   places.makeRoom();
   await taken;
   assert.equal([one.isActive, other.isActive], [true, false]);
+  places.close();
+});
+
+test('a key that only waits for an admin gives its place up when another wants it, and not before', async () => {
+  const [waits, busy] = [new Key(1, 1), new Key(2, 2)];
+  waits.isBusy = busy.isBusy = waits.isWaiting = true;
+  const places = await occupied(waits, busy);
+  places.makeRoom();
+  assert.ok(waits.isActive);
+  await places.take();
+  assert.equal([waits.isActive, busy.isActive], [false, true]);
   places.close();
 });
 
