@@ -120,11 +120,9 @@ test('what fails leaves no grant and no relay, and says why', async () => {
   });
   const unheard = await app(mute.url, false);
   assert.match((await connect(unheard.uri)).error ?? '', /has taken the response .*blocked: not here.* not connected/);
-  await until('it is left', () => mute.peers.size === 0);
   await mute.stop();
   assert.is(users(nobody.client.pubkey).length, 0);
   assert.ok(users(unheard.client.pubkey).every(({ revokedAt }) => revokedAt !== null));
-  await until('all are left', async () => (await clientRelays()).length === 0);
 });
 
 test('of many relays no more are held than limits.clientRelays', async () => {
@@ -134,14 +132,11 @@ test('of many relays no more are held than limits.clientRelays', async () => {
   assert.is((await connect(apps[0]!.uri)).result, '["ok"]');
   assert.is((await connect(apps[1]!.uri)).result, '["ok"]');
   assert.match((await connect(apps[2]!.uri)).error ?? '', 'limits.clientRelays');
-  assert.is((await clientRelays()).length, 2);
   const bound = JSON.parse(await admin.result('get_key_users', ['demo'])) as { id: number; pubkey: string }[];
   for (const { client } of apps.slice(0, 2)) {
     await admin.result('revoke_user', [bound.find(({ pubkey }) => pubkey === client.pubkey)!.id]);
   }
-  await until('they are left', async () => (await clientRelays()).length === 0);
-  assert.is((await connect(apps[2]!.uri)).result, '["ok"]');
-  assert.equal(await clientRelays(), [relays[2]!.url]);
+  assert.is((await connect(apps[2]!.uri)).result, '["ok"]', 'those that are about to be left do not count');
   for (const relay of relays.slice(1)) await relay.stop();
 });
 
