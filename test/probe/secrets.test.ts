@@ -20,7 +20,7 @@ import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { openKeyFile } from './key-file.ts';
 import { findIn, findInFile, findInMemory, keyNeedle, type Needle, textNeedle } from './scan.ts';
 
-const SIGNATURES = Number(process.env.REDOUBT_PROBE_SIGNATURES ?? 1000);
+const SIGNATURES = Number(process.env.REDOUBT_PROBE_SIGNATURES ?? 200);
 const IN_FLIGHT = 8;
 /** The backend of this run; the fastest that loads when none is named. */
 const curve = process.env.REDOUBT_PROBE_CURVE ?? 'auto';
