@@ -17,6 +17,7 @@ import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { createPolicy, issueToken } from '../support/provision.ts';
 import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { until } from '../support/until.ts';
 import { openKeyFile } from './key-file.ts';
 import { findIn, findInFile, findInMemory, keyNeedle, type Needle, textNeedle } from './scan.ts';
 
@@ -32,6 +33,7 @@ const env: Record<string, string> = {
   REDOUBT_CURVE: curve,
   REDOUBT_KEYSTORE_LOG_N: '14',
   REDOUBT_ALLOW_PRIVATE_RELAYS: 'true',
+  REDOUBT_APPROVAL_TIMEOUT: '10000',
   REDOUBT_LIMITS_CLIENT_RATE: '100000',
   REDOUBT_LIMITS_CLIENT_BURST: '100000',
 };
@@ -53,6 +55,8 @@ const passphrases = {
 const uriSecret = `uri-${randomUUID()}`;
 /** What nsecbunkerd would have left in nsecbunker.json: one key under a passphrase, one without. */
 const old = { encrypted: generateSecretKey(), plain: generateSecretKey(), passphrase: `old-${randomUUID()}` };
+/** In an event that an admin was shown, since no rule answered. */
+const shown = `shown ${randomUUID()}`;
 const plaintext = `between the two of us ${randomUUID()}`;
 /** Private keys of the keys that are locked before the memory is scanned. */
 const lockedKeys: Needle[] = [];
@@ -122,6 +126,7 @@ test('keys are created, imported, unlocked and used', async () => {
       assert.is(await rpc.result(`${scheme}_decrypt`, [other, ciphertext]), plaintext);
     }
     await sign(rpc, name === 'imported' ? SIGNATURES : 10);
+    if (name === 'made') await signWithApproval(admin, rpc);
     rpc.close();
   }
   const invited = generateSecretKey();
@@ -139,7 +144,8 @@ test('keys are created, imported, unlocked and used', async () => {
   needles.push(textNeedle('passphrase of the old file', old.passphrase));
   needles.push(keyNeedle('unsealing key of the old file', createHash('sha256').update(old.passphrase).digest()));
   needles.push(keyNeedle('conversation key', nip44.getConversationKey(client, getPublicKey(imported))));
-  needles.push(textNeedle('plaintext', plaintext), textNeedle("a URI's secret", uriSecret));
+  needles.push(textNeedle('plaintext', plaintext), textNeedle('what an admin was shown', shown));
+  needles.push(textNeedle("a URI's secret", uriSecret));
   const demo = readFileSync(join(daemon.data, 'passphrase'), 'utf8').trim();
   needles.push(textNeedle('wrong passphrase', passphrases.wrong), textNeedle('mistyped', passphrases.mistyped));
   needles.push(textNeedle('changed passphrase', passphrases.first));
@@ -231,6 +237,17 @@ function encrypt(key: Uint8Array, passphrase: string): { iv: string; data: strin
   const cipher = createCipheriv('aes-256-cbc', createHash('sha256').update(passphrase).digest(), iv);
   const data = Buffer.concat([cipher.update(nip19.nsecEncode(key as Uint8Array<ArrayBuffer>)), cipher.final()]);
   return { iv: iv.toString('hex'), data: data.toString('hex') };
+}
+
+/** No rule answers for this kind: an admin is shown the event, and allows it once. */
+async function signWithApproval(admin: RpcClient, rpc: RpcClient): Promise<void> {
+  const template = { kind: 22242, content: shown, tags: [], created_at: Math.floor(Date.now() / 1000) };
+  const answer = rpc.result('sign_event', [JSON.stringify(template)]);
+  const question = () => admin.deliveries.find(({ text }) => text.includes('"acl"'));
+  await until('an admin is asked', () => question() !== undefined);
+  const { id } = JSON.parse(question()!.text) as { id: string };
+  admin.sendEvent(admin.request('', [], { body: JSON.stringify({ id, result: '["once"]' }) }).event);
+  assert.match(await answer, shown);
 }
 
 async function sign(rpc: RpcClient, count: number): Promise<void> {
