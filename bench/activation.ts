@@ -1,9 +1,9 @@
 /**
  * The first request to an inactive key, with blank threads ready and with none, against the next one to the same key.
  *
- *   npm run bench -- activation [--curve native] [--keys 40] [--rounds 5] [--quick]
+ *   npm run bench -- activation [--curve native] [--keys 40] [--rounds 5] [--warm 3000] [--quick]
  *
- * Each round has a process of its own, in which every key is unlocked and none is active. A client's event wakes its
+ * Each round has a process of its own, in which every key is unlocked and but for one, which has worked, none is active. A client's event wakes its
  * key; the pool of blank threads has filled up again before the next one.
  */
 import { Client } from './load/client.ts';
@@ -11,10 +11,14 @@ import { idle } from './load/cpu.ts';
 import type { BoundClient } from './load/protocol.ts';
 import { publish, type Row, shown, spread } from './measure.ts';
 import { benchOptions } from './options.ts';
+import { LIMITS } from './peers/redoubt.ts';
 import { type Installation, prepareInstallation } from './prepare/installation.ts';
 import { sweep } from './prepare/unlocked.ts';
 
-const options = benchOptions({ curve: 'native', keys: '40', rounds: '5' }, { keys: '4', rounds: '1' });
+const options = benchOptions(
+  { curve: 'native', keys: '40', rounds: '5', warm: '3000' },
+  { keys: '4', rounds: '1', warm: '200' },
+);
 const POOLS = [
   { pool: 'warm pool', blanks: '4', targets: { p50: 1.5, p95: 3 } },
   { pool: 'cold', blanks: '0', targets: { p50: 40 } },
@@ -45,7 +49,12 @@ const notes = POOLS.flatMap(({ pool, targets }) =>
 publish('activation', `The first request to an inactive key, ${options.curve}, ms`, rows, { notes });
 
 async function measure(pool: string, blanks: string): Promise<void> {
-  const env = { REDOUBT_CURVE: options.curve, REDOUBT_BLANK_WORKERS: blanks, REDOUBT_MAX_ACTIVE_KEYS: '1000' };
+  const env = {
+    REDOUBT_CURVE: options.curve,
+    REDOUBT_BLANK_WORKERS: blanks,
+    REDOUBT_MAX_ACTIVE_KEYS: '1000',
+    ...LIMITS,
+  };
   const installation = await prepareInstallation({ keys: Number(options.keys), logN: 14, env });
   try {
     await installation.daemon.start();
@@ -53,7 +62,9 @@ async function measure(pool: string, blanks: string): Promise<void> {
     const differences: number[] = [];
     const firsts: number[] = [];
     const actives: number[] = [];
-    for (const client of installation.clients) {
+    const [busy, ...others] = installation.clients;
+    await warmUp(installation, busy!);
+    for (const client of others) {
       const [first, active] = await wake(installation, client);
       firsts.push(first);
       actives.push(active);
@@ -68,6 +79,15 @@ async function measure(pool: string, blanks: string): Promise<void> {
   } finally {
     await installation.daemon.remove();
   }
+}
+
+/** What all keys share, the main thread and the policy actor, has been at work for a while. */
+async function warmUp({ daemon }: Installation, bound: BoundClient): Promise<void> {
+  const client = new Client(bound);
+  await client.open(daemon.quickstart.relay);
+  client.prepare(Number(options.warm));
+  await client.run(4);
+  client.close();
 }
 
 /** Everything is prepared before its clock starts, and checked after it has stopped. */

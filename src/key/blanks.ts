@@ -1,11 +1,15 @@
 import type { KeyThread } from './thread.ts';
 
+/** After a thread was taken, ms. */
+const REFILL_MS = 50;
+
 /** A few blank, warmed threads, so that activation costs a message and not a thread start. */
 export class Blanks {
   readonly #start: () => KeyThread;
   readonly #size: number;
   #blanks: KeyThread[] = [];
   #closed = false;
+  #refill: NodeJS.Timeout | undefined;
 
   /** @param size threads kept ready */
   constructor(start: () => KeyThread, size: number) {
@@ -22,13 +26,18 @@ export class Blanks {
     if (this.#closed) return null;
     const thread = this.#blanks.shift() ?? this.#start();
     const ready = await thread.ready;
-    // The next one starts after this one is at work, so that the two do not compete for a core.
-    setImmediate(() => this.fill());
+    // The next one starts when this one has answered what it was taken for: a thread that starts takes a core for some
+    // 100 ms, and the main thread for several.
+    this.#refill ??= setTimeout(() => {
+      this.#refill = undefined;
+      this.fill();
+    }, REFILL_MS);
     return ready ? thread : null;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#refill);
     await Promise.all(this.#blanks.splice(0).map((thread) => thread.end()));
   }
 }
