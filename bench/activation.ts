@@ -3,8 +3,8 @@
  *
  *   npm run bench -- activation [--curve native] [--keys 40] [--rounds 5] [--warm 3000] [--quick]
  *
- * Each round has a process of its own, in which every key is unlocked and but for one, which has worked, none is active. A client's event wakes its
- * key; the pool of blank threads has filled up again before the next one.
+ * Each round has a process of its own, in which every key is unlocked and, but for one that has worked, none is active.
+ * A client's event wakes its key; the pool of blank threads has filled up again before the next one.
  */
 import { Client } from './load/client.ts';
 import { idle } from './load/cpu.ts';
