@@ -81,7 +81,7 @@ export class AdminActor {
       quickstart: ({ data }) => this.#quickstart(data),
       close: () => this.#close(),
     });
-    const policy = new PolicyLine({ head: (head) => void this.#keepHead(head) });
+    const policy = new PolicyLine({ head: (head) => this.#keepHead(head) });
     this.#desk = {
       main: this.#main,
       policy,

@@ -41,12 +41,16 @@ export interface PolicyActorOptions {
 const UNAVAILABLE: Decision = { ok: false, refusal: 'audit log unavailable' };
 /** How long an admin's row may wait for the database, ms. */
 const ADMIN_PATIENCE_MS = 5000;
+/** How long the admin actor may take to keep a head, ms. */
+const HEAD_MS = 2_000;
 
 /** The policy actor: the database, the rules in memory, the counters and the audit log, behind its ports. */
 export function startPolicyActor(port: PortLike, options: PolicyActorOptions): void {
   const { clock, random } = options;
   let engine: PolicyEngine | null = null;
   let admin: Link<PolicyToAdmin, AdminToPolicy> | null = null;
+  /** Settles when the admin actor has kept the last head that it was told. */
+  let headKept: Promise<void> = Promise.resolve();
   const times = new StageReporter((report) => main.tell('times', { report }));
 
   const opened = (): PolicyEngine => {
@@ -65,7 +69,9 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
         forgetClients: () => main.tell('forgetClients', null),
         clientRelaysChanged: () => main.tell('clientRelaysChanged', null),
         committed: (ms) => times.observe('commit', ms),
-        head: (head) => admin?.tell('head', head),
+        head: (head) => {
+          headKept = admin?.ask('head', head, { timeoutMs: HEAD_MS }).catch(() => {}) ?? headKept;
+        },
       });
       if (!result.ok) return result;
       engine = result.engine;
@@ -88,8 +94,9 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
     health: () => opened().health(),
     close: async () => {
       await engine?.close();
-      admin?.flush();
       engine = null;
+      // The admin actor is closed next, and hears of that on another port.
+      await headKept;
       return null;
     },
   });

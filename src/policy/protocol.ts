@@ -312,7 +312,8 @@ export type AdminToPolicy = {
 };
 /** The admin actor signs the head of the audit chain and keeps it (docs/POLICY.md). */
 export type PolicyToAdmin = {
-  head: Tell<{ seq: number; hash: string; cut: number; at: number }>;
+  /** Answered once it is kept. */
+  head: Ask<{ seq: number; hash: string; cut: number; at: number }, void>;
 };
 
 export type PolicyStatus = {

@@ -9,7 +9,7 @@ import { makeStage } from './stage.ts';
 test('heads of the audit chain are signed and appended, in order', async () => {
   const stage = await makeStage();
   const heads = [1, 2, 3].map((seq) => ({ seq, hash: String(seq).repeat(64), cut: 0, at: 1_700_000_000_000 + seq }));
-  for (const head of heads) stage.policy.tell('head', head);
+  for (const head of heads) void stage.policy.ask('head', head);
   await stage.settled();
   await stage.link.ask('close', null);
   const file = join(stage.folder, 'audit-heads.jsonl');
