@@ -9,8 +9,7 @@ import { makeStage } from './stage.ts';
 test('heads of the audit chain are signed and appended, in order', async () => {
   const stage = await makeStage();
   const heads = [1, 2, 3].map((seq) => ({ seq, hash: String(seq).repeat(64), cut: 0, at: 1_700_000_000_000 + seq }));
-  for (const head of heads) void stage.policy.ask('head', head);
-  await stage.settled();
+  await Promise.all(heads.map((head) => stage.policy.ask('head', head)));
   await stage.link.ask('close', null);
   const file = join(stage.folder, 'audit-heads.jsonl');
   assert.is(statSync(file).mode & 0o777, 0o600);
