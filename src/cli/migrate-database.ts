@@ -5,6 +5,7 @@ import { startThread } from '../actor/thread.ts';
 import type { Installation } from '../config/installation.ts';
 import { KeystoreFiles } from '../keystore/files.ts';
 import { takeLock } from '../lock.ts';
+import { policyOptions } from '../policy/open-options.ts';
 import type { MainToPolicy, PolicyOpenOptions, PolicyToMain } from '../policy/protocol.ts';
 import { copyPath } from '../store/copy-aside.ts';
 import { type Inspected, inspectDatabase } from '../store/inspect.ts';
@@ -34,8 +35,9 @@ interface Plan {
 export async function migrate(installation: Installation, options: MigrateOptions): Promise<void> {
   const { config, file, adminKey } = readInstallation(installation);
   wipe(adminKey);
+  const keys = { inKeystore: new KeystoreFiles(config.keystore.dir).pubkeys().length, legacy: file.keyNames };
   const guard = {
-    keysInKeystore: new KeystoreFiles(config.keystore.dir).pubkeys().length + file.keyNames.length,
+    keysInKeystore: keys.inKeystore + keys.legacy.length,
     allowEmptyDatabase: options.allowEmptyDb === true,
   };
   const found = inspectDatabase(config.database);
@@ -50,15 +52,8 @@ export async function migrate(installation: Installation, options: MigrateOption
     return;
   }
   if (options.json !== true) say(planText(plan));
-  await run(installation, {
-    databasePath: config.database,
-    maxClockSkew: config.maxClockSkew,
-    auditRetentionDays: config.auditRetentionDays,
-    kindsNotInAll: config.kindsNotInAll,
-    askForStrangers: config.askForStrangers,
-    reserved: [],
-    ...guard,
-  });
+  const { allowEmptyDatabase } = guard;
+  await run(installation, policyOptions(config, [], keys, { allowEmptyDatabase, migrate: true }));
   // The very same file may have been copied by a start that did not come to its end.
   if (plan.copy !== null) plan.copy = copyPath(config.database, lastCopy(config.database));
   const text = `${config.database} is up to date${plan.copy === null ? '' : `; as it was before, it lies in ${plan.copy}`}`;

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { systemClock } from '../actor/clock.ts';
 import { wipe } from '../actor/protocol.ts';
 import { AdminClient } from '../admin/client.ts';
@@ -7,6 +7,7 @@ import { forcedCurve } from '../curve/forced.ts';
 import { loadCurve } from '../curve/load.ts';
 import { pooledRandom } from '../curve/random.ts';
 import { type AccessOptions, adminAccess, readAdminKey } from './admin-access.ts';
+import { installationCommand } from './installation-command.ts';
 import { EXIT, Refusal } from './refusal.ts';
 
 /** A derivation may wait for others, ms. */
@@ -22,10 +23,7 @@ export interface RemoteOptions extends AccessOptions {
 
 /** A command on a running daemon. */
 export function remoteCommand(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
-    .option('--config <file>', 'the installation by its nsecbunker.json')
+  return installationCommand(name, description)
     .option('--admin-key-file <file>', 'private key of an admin: nsec or hex')
     .option('--json', 'print one JSON document');
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { StatusAnswer } from './daemon-status.ts';
+import { latencyText, type StatusAnswer, waitingText } from './daemon-status.ts';
 import { cell, show, table } from './output.ts';
 import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
 
@@ -12,7 +12,7 @@ export function statusCommand(): Command {
 }
 
 function statusText(status: StatusAnswer): string {
-  const { keys, audit, latency, queues, autounlock, quarantined } = status;
+  const { keys, audit, autounlock, quarantined } = status;
   const requests = Object.entries(status.requests).map(([outcome, n]) => `${outcome} ${n}`);
   const facts = [
     ['version', status.version],
@@ -21,11 +21,11 @@ function statusText(status: StatusAnswer): string {
     ['schema', status.schemaVersion],
     ['keys', `${keys.total}: ${keys.unlocked} unlocked (${keys.active} active), ${keys.locked} locked`],
     ['audit log', audit.writable ? `${audit.rows} rows` : `not writable: ${audit.failure ?? 'unknown why'}`],
-    ['waiting', `${queues.keys} for a key, ${audit.waiting ?? '-'} for a decision, ${queues.publish} for a relay`],
+    ['waiting', waitingText(status)],
     ['autounlock', autounlock === null ? 'off' : `${autounlock.unlocked} of ${autounlock.total} keys`],
     ...quarantined.map(({ key, reason }) => ['quarantined', `${cell(key)}: ${cell(reason)}`]),
     ['requests', requests.length === 0 ? 'none yet' : requests.join(', ')],
-    ['latency', latency === null ? null : `p50 ${latency.p50} ms, p95 ${latency.p95} ms, p99 ${latency.p99} ms`],
+    ['latency', latencyText(status)],
   ];
   const relays = status.relays.map(({ url, state, roundTripMs, reason }) => {
     return [url, state, roundTripMs === null ? null : `${Math.round(roundTripMs)} ms`, reason];

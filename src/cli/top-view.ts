@@ -1,22 +1,21 @@
-import type { StatusAnswer } from './daemon-status.ts';
+import { latencyText, type StatusAnswer, waitingText } from './daemon-status.ts';
 import { cell, table } from './output.ts';
 
 /** The view of `redoubt top`. @param before the status `seconds` ago, null at the first look */
 export function topView(now: StatusAnswer, before: StatusAnswer | null, seconds: number): string {
-  const { keys, queues, audit, latency, threads, autounlock } = now;
+  const { keys, audit, threads, autounlock } = now;
   const since = (current: number, past: number) => Math.max(0, current - past) / seconds;
   const rate = (outcome: string) =>
     before === null ? null : since(now.requests[outcome] ?? 0, before.requests[outcome] ?? 0).toFixed(1);
   const all = (status: StatusAnswer) => Object.values(status.requests).reduce((sum, count) => sum + count, 0);
   const perSecond = before === null ? '-' : since(all(now), all(before)).toFixed(1);
-  const quantile = (ms: number) => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
   const lines = [
     `redoubt ${now.version}   up ${upFor(now.uptime)}   curve ${now.curve}`,
     `keys      ${keys.total}: ${keys.unlocked} unlocked, ${keys.active} active, ${keys.locked} locked`,
     `threads   ${threads.activations} given, ${threads.passivations} taken back, ${threads.crashes} crashed`,
     `requests  ${perSecond}/s`,
-    `latency   ${latency === null ? '-' : `p50 ${quantile(latency.p50)}, p95 ${quantile(latency.p95)}, p99 ${quantile(latency.p99)}`}`,
-    `waiting   ${queues.keys} for a key, ${audit.waiting ?? '-'} for a decision, ${queues.publish} for a relay`,
+    `latency   ${latencyText(now) ?? '-'}`,
+    `waiting   ${waitingText(now)}`,
     `audit     ${audit.writable ? `${audit.rows} rows` : `not writable: ${cell(audit.failure)}`}`,
   ];
   if (autounlock !== null && !autounlock.complete) {

@@ -223,8 +223,8 @@ export class PolicyEngine {
 
   /**
    * Another program may change the file many times a second, for minutes (`redoubt strip-photocopies`). So counting the
-   * log's rows and looking for clients' relays can wait, and the main thread is told to forget who is bound to which key only when clients were added:
-   * it knows their pubkeys alone, and of one that is gone the next decision says so.
+   * log's rows and looking for clients' relays can wait, and the main thread is told to forget who is bound to which key
+   * only when clients were added: it knows their pubkeys alone, and of one that is gone the next decision says so.
    */
   #changedOutside(): void {
     this.#recountDue = true;

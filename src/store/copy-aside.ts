@@ -1,6 +1,8 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
+import { syncFolder } from '../keystore/durable.ts';
+import { copyDatabase } from './copy.ts';
 import { databaseFault } from './fault.ts';
 import { MIGRATION_NAMES } from './migration-names.ts';
 
@@ -28,22 +30,19 @@ export async function copyAside(database: string): Promise<Copied> {
   const draft = `${copyPath(database)}.part`;
   try {
     rmSync(draft, { force: true });
-    closeSync(openSync(draft, 'wx', 0o600));
     const db = new Database(database, { readonly: true, timeout: 2000 });
     try {
-      await db.backup(draft);
+      await copyDatabase(db, draft);
     } finally {
       db.close();
     }
-    chmodSync(draft, 0o600);
     let number = 1;
     while (existsSync(copyPath(database, number)) && !sameContent(draft, copyPath(database, number))) number++;
     const path = copyPath(database, number);
     if (existsSync(path)) rmSync(draft);
     else {
-      sync(draft);
       renameSync(draft, path);
-      sync(dirname(path));
+      syncFolder(dirname(path));
     }
     return { ok: true, path };
   } catch (error) {
@@ -73,14 +72,5 @@ function sameContent(a: string, b: string): boolean {
     }
   } finally {
     for (const file of files) closeSync(file);
-  }
-}
-
-function sync(path: string): void {
-  const file = openSync(path, 'r');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
   }
 }

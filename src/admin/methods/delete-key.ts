@@ -14,7 +14,7 @@ export const deleteKey = method({
   touches: ({ keyName }) => [`key:${keyName}`, 'users'],
   target: ({ keyName }) => keyName,
   run: async ({ keyName }, desk) => {
-    const row = (await desk.policy.ask('listKeys', null)).find((key) => key.name === keyName);
+    const row = await desk.policy.ask('findKey', { name: keyName });
     if (row?.pubkey === '') return { ok: false, error: notYetUnlocked(keyName) };
     const deleted = await desk.policy.ask('deleteKey', { name: keyName });
     if (!deleted.ok) return { ok: false, error: deleted.refusal };

@@ -95,8 +95,8 @@ async function newToken(
   call: Call,
   token: { keyName: string; clientName: string; policyId: number; expiresAt: number | null },
 ): Promise<Outcome<TokenRow>> {
-  const row = (await desk.policy.ask('listKeys', null)).find((key) => key.name === token.keyName);
-  if (row === undefined || row.deletedAt !== null) return { ok: false, refusal: noSuchKey(token.keyName) };
+  const row = await desk.policy.ask('findKey', { name: token.keyName });
+  if (row === null || row.deletedAt !== null) return { ok: false, refusal: noSuchKey(token.keyName) };
   if (row.pubkey === '') return { ok: false, refusal: notYetUnlocked(token.keyName) };
   return desk.policy.ask('createToken', { ...token, createdBy: call.admin });
 }

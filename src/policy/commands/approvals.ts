@@ -2,6 +2,7 @@ import { Key, KeyUser, SigningCondition } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
 import type { AdminToPolicy, Approval, Outcome } from '../protocol.ts';
+import { isSet } from './is-set.ts';
 
 /** What an admin decided for good: a signing condition of this client, in force at the next decision. */
 export async function writeApproval(store: Store, desk: Desk, wanted: Approval): Promise<Outcome<null>> {
@@ -39,10 +40,6 @@ export function passOnce(desk: Desk, wanted: AdminToPolicy['passOnce']['body']):
 function conditionOf({ method, kind, allowed }: Approval): { method: string; kind: string | null; allowed: boolean } {
   if (method === 'connect' && !allowed) return { method: '*', kind: null, allowed };
   return { method, kind: method === 'sign_event' ? kind : null, allowed };
-}
-
-function isSet<T>(value: T | null | undefined): value is T {
-  return value !== null && value !== undefined;
 }
 
 function refused(refusal: string): Outcome<null> {

@@ -5,6 +5,7 @@ import { Key, type KeyEntity } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
 import type { KeyRow, Outcome, Slice } from '../protocol.ts';
+import { isSet } from './is-set.ts';
 
 /** Before the name of a key in redoubt_meta: since when a key without a row is locked. */
 const LOCKED = 'lockedAt:';
@@ -98,8 +99,7 @@ export async function insertKey(
   if (!/^[0-9a-f]{64}$/.test(pubkey)) return { ok: false, refusal: `the pubkey of key ${name} is not 64 hex digits` };
   const taken = await em.findOne(Key, { keyName: name });
   if (taken !== null) {
-    const deleted =
-      taken.deletedAt === null || taken.deletedAt === undefined ? '' : ' (it was deleted, and keeps its name)';
+    const deleted = isSet(taken.deletedAt) ? ' (it was deleted, and keeps its name)' : '';
     return { ok: false, refusal: `there is a key ${name} already${deleted}` };
   }
   const known = await em.findOne(Key, { pubkey });
@@ -142,7 +142,7 @@ export async function deleteKey(store: Store, { clock, index }: Desk, name: stri
   const outcome = await store.orm.em.fork().transactional(async (em): Promise<Outcome<null>> => {
     const key = await em.findOne(Key, { keyName: name });
     if (key === null) return { ok: false, refusal: `no key named "${name}": get_keys lists them` };
-    if (key.deletedAt === null || key.deletedAt === undefined) {
+    if (!isSet(key.deletedAt)) {
       key.deletedAt = clock.now();
       key.updatedAt = key.deletedAt;
     }

@@ -4,6 +4,7 @@ import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
 import type { NewRule, Outcome, Paired, Pairing } from '../protocol.ts';
 import { READY_MADE } from '../ready-made.ts';
+import { isSet } from './is-set.ts';
 import { insertKey, keyRow } from './keys.ts';
 import { expiryRefusal, insertToken, tokenRow } from './tokens.ts';
 
@@ -93,8 +94,4 @@ async function revokeAll(em: EntityManager, { writes }: Desk, keyName: string, n
   // On the ORM's own connection, and so in its transaction.
   for (const { id } of users) writes.revoke({ keyUserId: id, now });
   return users.map((user) => user.userPubkey);
-}
-
-function isSet(date: number | null | undefined): date is number {
-  return date !== null && date !== undefined;
 }

@@ -3,6 +3,7 @@ import { Policy, type PolicyEntity, PolicyRule } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
 import type { NewRule, Outcome, PolicyRow, Slice } from '../protocol.ts';
+import { isSet } from './is-set.ts';
 import { checkRule, MOST_RULES } from './new-rule.ts';
 import { ruleRow } from './rules.ts';
 
@@ -63,7 +64,7 @@ export async function deletePolicy(store: Store, { clock, index }: Desk, id: num
   const outcome = await store.orm.em.fork().transactional(async (em): Promise<Outcome<null>> => {
     const policy = await em.findOne(Policy, { id });
     if (policy === null) return { ok: false, refusal: `there is no policy ${id}: get_policies lists them` };
-    if (policy.deletedAt === null || policy.deletedAt === undefined) {
+    if (!isSet(policy.deletedAt)) {
       policy.deletedAt = clock.now();
       policy.updatedAt = policy.deletedAt;
     }

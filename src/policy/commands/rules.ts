@@ -2,6 +2,7 @@ import { Policy, PolicyRule, type PolicyRuleEntity, TokenRuleUsage } from '../..
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
 import type { NewRule, Outcome, RuleRow } from '../protocol.ts';
+import { isSet } from './is-set.ts';
 import { checkRule, MOST_RULES } from './new-rule.ts';
 
 /** Adds a rule to a policy; one that is there already, word for word, is not added twice. */
@@ -71,8 +72,4 @@ function isSame(row: RuleRow, rule: NewRule): boolean {
   return (['method', 'kind', 'maxUsageCount', 'maxUsagePerToken', 'expiresAt'] as const).every(
     (part) => row[part] === rule[part],
   );
-}
-
-function isSet(date: number | null | undefined): date is number {
-  return date !== null && date !== undefined;
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../../actor/clock.ts';
 import { Key, Policy, type PolicyEntity, Token, type TokenEntity } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Outcome, Slice, TokenRow } from '../protocol.ts';
+import { isSet } from './is-set.ts';
 
 /** Bytes of a secret, from the system's generator. */
 const SECRET_BYTES = 32;
@@ -107,10 +108,6 @@ export async function revokeToken(
     const touched = user ? { keyName: user.keyName, client: user.userPubkey } : null;
     return { outcome: { ok: true, value: null }, touched };
   });
-}
-
-function isSet(date: number | null | undefined): date is number {
-  return date !== null && date !== undefined;
 }
 
 export function tokenRow(token: TokenEntity, keyPubkey: string | null): TokenRow {
