@@ -1,9 +1,8 @@
 import { type Secret, wipe } from '../src/actor/protocol.ts';
+import { MAX_CONFIG_BYTES } from '../src/admin/config-size.ts';
 import { cutSecrets, type JsonPath, valueAt } from '../src/admin/cut-secrets.ts';
 import { readBounded } from '../src/keystore/read-bounded.ts';
 
-/** As in src/admin/config-file.ts: keys of ten thousand accounts fit in. */
-const MAX_BYTES = 64 * 1024 * 1024;
 const IV = /^[0-9a-f]{32}$/i;
 /** AES blocks in hex; an nsec takes four. */
 const DATA = /^(?:[0-9a-f]{32}){1,64}$/i;
@@ -18,7 +17,7 @@ export type KeysRead = { ok: true; entries: Map<string, Entry> } | { ok: false; 
 
 /** The entries of these names in nsecbunker.json, as bytes where they are secret. For workers only. */
 export function readKeys(file: string, names: ReadonlySet<string>): KeysRead {
-  const read = readBounded(file, MAX_BYTES);
+  const read = readBounded(file, MAX_CONFIG_BYTES);
   if (!read.ok)
     return { ok: false, refusal: `${file} cannot be read (${read.code || read.why}): see to its owner and mode` };
   const cut = cutSecrets(read.bytes, isSecret);

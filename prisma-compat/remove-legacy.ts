@@ -1,6 +1,7 @@
 import { chmodSync, chownSync, realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { type Secret, wipe } from '../src/actor/protocol.ts';
+import { MAX_CONFIG_BYTES } from '../src/admin/config-size.ts';
 import type { Curve } from '../src/curve/curve.ts';
 import { pubkeyOf } from '../src/curve/pubkey-of.ts';
 import { checkHolds, deriveKek, deriveUnsealingKey } from '../src/keystore/derive.ts';
@@ -10,8 +11,6 @@ import { readBounded } from '../src/keystore/read-bounded.ts';
 import { openSealed } from '../src/keystore/seal.ts';
 import type { Standing } from './upgrade-keys.ts';
 import { withoutKeys } from './without-keys.ts';
-
-const MAX_BYTES = 64 * 1024 * 1024;
 
 /** Those of the resealed keys that do not open with this passphrase, and why. Derives once for each slot. */
 export function unproven(
@@ -65,7 +64,7 @@ export function removeLegacy(path: string, names: readonly string[]): string | n
   let bytes: Secret | undefined;
   try {
     const file = realpathSync(path);
-    const read = readBounded(file, MAX_BYTES);
+    const read = readBounded(file, MAX_CONFIG_BYTES);
     if (!read.ok) return `${path} cannot be read (${read.code || read.why})`;
     bytes = read.bytes;
     rest = withoutKeys(bytes, new Set(names));

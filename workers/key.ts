@@ -1,12 +1,11 @@
 /** Entry point of a key actor's thread: blank and warm until `activate` makes it the actor of one key, for good. */
-import { once } from 'node:events';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { openLegacy } from '../prisma-compat/open-legacy.ts';
 import { systemClock } from '../src/actor/clock.ts';
 import { Link } from '../src/actor/link.ts';
 import { type Secret, wipe } from '../src/actor/protocol.ts';
-import { takeInSecret } from '../src/actor/secret-port.ts';
-import type { CurveName } from '../src/curve/curve.ts';
+import { messageOn, takeInSecret } from '../src/actor/secret-port.ts';
+import type { CurveName, PrivateKey } from '../src/curve/curve.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { KeyActor } from '../src/key/actor.ts';
 import { PolicyDoor } from '../src/key/policy-door.ts';
@@ -20,6 +19,8 @@ import { bytesToHex } from '../src/nip46/hex.ts';
 
 /** How long what waits on a port may take to arrive, ms. */
 const PORT_MS = 5_000;
+const WRONG = 'wrong passphrase';
+const DAMAGED = 'key file is damaged';
 
 const curve = await loadCurve((workerData as { curve: CurveName }).curve);
 let actor: KeyActor | undefined;
@@ -30,48 +31,22 @@ const times = new StageReporter((report) => main.tell('times', { report }));
 
 const main = new Link<KeyToMain, MainToKey>(parentPort!, {
   activate: async ({ pubkey, vault, policy, limits, relays }) => {
-    if (actor !== undefined || spent) return { ok: false, refusal: 'this thread holds a key already' };
-    const unsealing = await receive(vault);
-    if (unsealing === null) return { ok: false, refusal: 'the vault did not answer' };
-    let privateKey: Secret | undefined;
-    try {
-      privateKey = openAny(unsealing);
-      const key = curve.openKey(privateKey);
-      if (bytesToHex(key.publicKey) !== pubkey) {
-        key.wipe();
-        return { ok: false, refusal: 'key file is damaged' };
-      }
-      const door = new PolicyDoor(systemClock, (ms) => times.observe('policy', ms));
-      door.attach(policy);
-      const settings = changed ?? { limits, relays };
-      actor = new KeyActor(main, curve, key, deriveReplayKey(privateKey), door, settings, systemClock, times);
-      return { ok: true };
-    } catch {
-      return { ok: false, refusal: 'key file is damaged' };
-    } finally {
-      wipe(unsealing.unsealingKey, privateKey);
-    }
+    const opened = await open(vault, pubkey);
+    // What is brought here was seen to open: it is not the passphrase that is wrong.
+    if (!opened.ok) return { ok: false, refusal: opened.refusal === WRONG ? DAMAGED : opened.refusal };
+    const { key, replayKey } = opened;
+    const door = new PolicyDoor(systemClock, (ms) => times.observe('policy', ms));
+    door.attach(policy);
+    actor = new KeyActor(main, curve, key, replayKey, door, changed ?? { limits, relays }, systemClock, times);
+    return { ok: true };
   },
   check: async ({ pubkey, vault }) => {
-    if (actor !== undefined || spent) return { ok: false, refusal: 'this thread holds a key already' };
-    spent = true;
-    const unsealing = await receive(vault);
-    if (unsealing === null) return { ok: false, refusal: 'the vault did not answer: try again' };
-    let privateKey: Secret | null | undefined;
-    try {
-      privateKey = unsealing.sealed.version === 0 ? openLegacy(unsealing.sealed, unsealing.unsealingKey) : undefined;
-      if (privateKey === null) return { ok: false, refusal: 'wrong passphrase' };
-      const key = curve.openKey(privateKey!);
-      const own = bytesToHex(key.publicKey);
-      key.wipe();
-      return pubkey === '' || pubkey === own
-        ? { ok: true, pubkey: own }
-        : { ok: false, refusal: 'key file is damaged' };
-    } catch {
-      return { ok: false, refusal: 'key file is damaged' };
-    } finally {
-      wipe(unsealing.unsealingKey, privateKey);
-    }
+    const opened = await open(vault, pubkey);
+    if (!opened.ok) return opened;
+    const own = bytesToHex(opened.key.publicKey);
+    opened.key.wipe();
+    wipe(opened.replayKey);
+    return { ok: true, pubkey: own };
   },
   event: (event) => {
     // An exception in here is a bug: it ends the thread, and the supervisor starts the key again.
@@ -102,21 +77,28 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
 await warmUp(curve);
 main.tell('ready', { curve: curve.name });
 
-/** @throws Error `key file is damaged` */
-function openAny({ sealed, slot, unsealingKey }: Unsealing): Secret {
-  if (sealed.version === 1) return openSealed({ sealed, slot, unsealingKey });
-  const privateKey = openLegacy(sealed, unsealingKey);
-  if (privateKey === null) throw new Error('key file is damaged');
-  return privateKey;
-}
+type Opening = { ok: true; key: PrivateKey; replayKey: Secret } | { ok: false; refusal: string };
 
-async function receive(port: MessagePort): Promise<Unsealing | null> {
+/** Opens what the vault has put on the port: once in the life of a thread. @param pubkey whose it must be; '' any */
+async function open(vault: MessagePort, pubkey: string): Promise<Opening> {
+  if (spent) return { ok: false, refusal: 'this thread holds a key already' };
+  spent = true;
+  const unsealing = (await messageOn(vault, PORT_MS)) as Unsealing | null;
+  if (unsealing === null) return { ok: false, refusal: 'the vault did not answer: try again' };
+  const { sealed, slot, unsealingKey } = unsealing;
+  let privateKey: Secret | null | undefined;
   try {
-    const [message] = await once(port, 'message', { signal: AbortSignal.timeout(PORT_MS) });
-    return message as Unsealing;
+    privateKey = sealed.version === 1 ? openSealed({ sealed, slot, unsealingKey }) : openLegacy(sealed, unsealingKey);
+    if (privateKey === null) return { ok: false, refusal: WRONG };
+    const key = curve.openKey(privateKey);
+    if (pubkey === '' || bytesToHex(key.publicKey) === pubkey) {
+      return { ok: true, key, replayKey: deriveReplayKey(privateKey) };
+    }
+    key.wipe();
+    return { ok: false, refusal: DAMAGED };
   } catch {
-    return null;
+    return { ok: false, refusal: DAMAGED };
   } finally {
-    port.close();
+    wipe(unsealingKey, privateKey);
   }
 }

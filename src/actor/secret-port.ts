@@ -1,26 +1,47 @@
-import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { newSecret, type Secret } from './protocol.ts';
 
-/** A port on which a copy of the secret waits, for another worker; the caller's own bytes stay the caller's to wipe. */
-export function handOnSecret(secret: Secret): MessagePort {
+/** A copy in memory of its own, which can move to another thread; the caller's own bytes stay the caller's to wipe. */
+export function copyOf(secret: Secret): Secret {
   const copy = newSecret(secret.length);
   copy.set(secret);
+  return copy;
+}
+
+/** A port on which the message already waits, for another worker. @param secrets in it, whose memory moves with them */
+export function portWith(message: unknown, secrets: readonly Secret[]): MessagePort {
   const { port1, port2 } = new MessageChannel();
-  port1.postMessage(copy, [copy.buffer as ArrayBuffer]);
+  port1.postMessage(
+    message,
+    secrets.map((secret) => secret.buffer as ArrayBuffer),
+  );
   // What was posted before the close still arrives, in whatever thread the other end is by then.
   port1.close();
   return port2;
 }
 
-/** Takes the secret in and closes the port; null when none came in time. */
+/** Takes one message in and closes the port; null when nothing came in time or the other side is gone. */
+export function messageOn(port: MessagePort, timeoutMs: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    const end = (message: unknown) => {
+      clearTimeout(timer);
+      port.close();
+      resolve(message);
+    };
+    const timer = setTimeout(() => end(null), timeoutMs);
+    port.on('message', end);
+    port.on('close', () => end(null));
+  });
+}
+
+/** A port on which a copy of the secret waits. */
+export function handOnSecret(secret: Secret): MessagePort {
+  const copy = copyOf(secret);
+  return portWith(copy, [copy]);
+}
+
+/** Takes the secret in and closes the port; null when none came. */
 export async function takeInSecret(port: MessagePort, timeoutMs: number): Promise<Secret | null> {
-  try {
-    const [secret] = (await once(port, 'message', { signal: AbortSignal.timeout(timeoutMs) })) as [unknown];
-    return secret instanceof Uint8Array ? (secret as Secret) : null;
-  } catch {
-    return null;
-  } finally {
-    port.close();
-  }
+  const secret = await messageOn(port, timeoutMs);
+  return secret instanceof Uint8Array ? (secret as Secret) : null;
 }

@@ -3,12 +3,10 @@ import { type Secret, wipe } from '../actor/protocol.ts';
 import { nearest } from '../config/nearest.ts';
 import { parseImport, wipeImport } from '../keystore/import.ts';
 import { readBounded } from '../keystore/read-bounded.ts';
+import { MAX_CONFIG_BYTES } from './config-size.ts';
 import { cutSecrets, type JsonPath } from './cut-secrets.ts';
 import { readPubkey } from './npub.ts';
 import type { RedactedConfig } from './protocol.ts';
-
-/** Keys of ten thousand accounts fit in. */
-const MAX_BYTES = 64 * 1024 * 1024;
 
 export type ConfigRead =
   /** `adminKey` is for the caller to wipe. */
@@ -48,7 +46,7 @@ const KNOWN = {
  * out as bytes; only the admin key is kept, for the caller.
  */
 export function readConfigFile(path: string): ConfigRead {
-  const read = readBounded(path, MAX_BYTES);
+  const read = readBounded(path, MAX_CONFIG_BYTES);
   if (!read.ok)
     return { ok: false, missing: read.why === 'missing', refusal: `${path}: ${whyNot(read.why, read.code)}` };
   const cut = cutSecrets(read.bytes, isSecret);
@@ -164,7 +162,7 @@ function whyNot(why: 'missing' | 'unreadable' | 'not a regular file' | 'too larg
     case 'not a regular file':
       return 'is not a regular file: name the configuration file with --config';
     case 'too large':
-      return `is larger than ${MAX_BYTES} bytes: this is no configuration file`;
+      return `is larger than ${MAX_CONFIG_BYTES} bytes: this is no configuration file`;
     default:
       return why satisfies never;
   }

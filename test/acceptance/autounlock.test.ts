@@ -9,8 +9,8 @@ import * as assert from 'uvu/assert';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { scrape } from '../support/metrics.ts';
-import { createPolicy, issueToken } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { adminOf, createPolicy, issueToken } from '../support/provision.ts';
+import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 
 const data = mkdtempSync(join(tmpdir(), 'redoubt-autounlock-'));
 const passphraseFile = join(data, 'passphrase');
@@ -30,7 +30,7 @@ test.after(async () => {
   rmSync(data, { recursive: true, force: true });
 });
 
-const admin = () => openAdmin(daemon.adminSecretKey(), daemon.quickstart.daemon_pubkey, daemon.quickstart.relay);
+const admin = () => adminOf(daemon);
 
 /** The relay takes connections long before the daemon is ready. */
 async function openEarly(client: RpcClient, relay: string): Promise<RpcClient> {

@@ -8,8 +8,8 @@ import * as assert from 'uvu/assert';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { rows, usesCounted } from '../support/database.ts';
-import { type Paired, pair } from '../support/provision.ts';
-import { openAdmin, RpcClient } from '../support/rpc.ts';
+import { adminOf, type Paired, pair } from '../support/provision.ts';
+import { RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const env = { REDOUBT_KEYSTORE_LOG_N: '14', REDOUBT_LIMITS_CLIENT_RATE: '1000' };
@@ -29,7 +29,7 @@ test.before(async () => {
   writeFileSync(passphrase, 'of the backup', { mode: 0o600 });
   await daemon.start();
   const { quickstart } = daemon;
-  const admin = await openAdmin(daemon.adminSecretKey(), quickstart.daemon_pubkey, quickstart.relay);
+  const admin = await adminOf(daemon);
   for (let i = 0; i < 3; i++) {
     clients.push(await pair(admin, quickstart, [{ method: 'sign_event', kind: 1, use_count: 1_000_000 }]));
   }

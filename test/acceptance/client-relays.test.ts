@@ -8,8 +8,8 @@ import { FakeRelay } from '../relay/fake-relay.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { change, rows } from '../support/database.ts';
 import { OutsideRelay } from '../support/outside-relay.ts';
-import { createPolicy, issueToken } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { adminOf, createPolicy, issueToken } from '../support/provision.ts';
+import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const env: Record<string, string> = { REDOUBT_ALLOW_PRIVATE_RELAYS: 'true', REDOUBT_LIMITS_CLIENT_RELAYS: '2' };
@@ -35,8 +35,7 @@ test.after(async () => {
 
 async function start(): Promise<void> {
   await daemon.start();
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  admin = await adminOf(daemon);
 }
 
 interface App {

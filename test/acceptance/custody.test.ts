@@ -9,8 +9,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
-import { type Paired, pair } from '../support/provision.ts';
-import { openAdmin, type RpcClient } from '../support/rpc.ts';
+import { adminOf, type Paired, pair } from '../support/provision.ts';
+import type { RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const MAX_ACTIVE = 3;
@@ -32,7 +32,7 @@ const open: RpcClient[] = [];
 
 test.before(async () => {
   await daemon.start();
-  admin = await openAdmin(daemon.adminSecretKey(), daemon.quickstart.daemon_pubkey, daemon.quickstart.relay);
+  admin = await adminOf(daemon);
 });
 test.after(async () => {
   admin?.close();

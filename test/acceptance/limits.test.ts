@@ -9,8 +9,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, lockDatabase, usesCounted } from '../support/database.ts';
-import { createPolicy, issueToken, type Paired, pair } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, RpcClient, type RpcResponse } from '../support/rpc.ts';
+import { adminOf, createPolicy, issueToken, type Paired, pair } from '../support/provision.ts';
+import { parseBunkerUrl, RpcClient, type RpcResponse } from '../support/rpc.ts';
 import { quickFinalize } from '../support/sign.ts';
 import { until } from '../support/until.ts';
 
@@ -48,8 +48,7 @@ const admins = new Map<TestDaemon, RpcClient>();
 test.before(async () => {
   await Promise.all([strict.start(), hurried.start()]);
   for (const daemon of [strict, hurried]) {
-    const { daemon_pubkey, relay } = daemon.quickstart;
-    admins.set(daemon, await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay));
+    admins.set(daemon, await adminOf(daemon));
   }
 });
 test.after(async () => {

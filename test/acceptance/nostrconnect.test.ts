@@ -8,8 +8,8 @@ import { inviteSigner, newClientKey, openClient, type SignerClient } from '../su
 import { TestDaemon } from '../support/daemon.ts';
 import { rows } from '../support/database.ts';
 import { OutsideRelay } from '../support/outside-relay.ts';
-import { createPolicy } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, type RpcClient } from '../support/rpc.ts';
+import { adminOf, createPolicy } from '../support/provision.ts';
+import { parseBunkerUrl, type RpcClient } from '../support/rpc.ts';
 
 const LIBRARIES = ["nostr-tools' BunkerSigner", "NDK 3.0.3's NDKNip46Signer"];
 
@@ -33,8 +33,7 @@ test.after(async () => {
 });
 
 async function login(): Promise<void> {
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  admin = await adminOf(daemon);
 }
 
 async function signs(client: SignerClient): Promise<void> {

@@ -18,8 +18,8 @@ import * as assert from 'uvu/assert';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, lockDatabase } from '../support/database.ts';
-import { pair } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { adminOf, pair } from '../support/provision.ts';
+import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const CONFIGURATION = 78;
@@ -208,8 +208,8 @@ test('as long as nobody has redeemed a URL each start gives a fresh one, and the
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`${signal}: requests in flight are answered, later ones are not taken, and the exit code is 0`, async () => {
-    const { daemon_pubkey, relay } = daemon.quickstart;
-    const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+    const { relay } = daemon.quickstart;
+    const admin = await adminOf(daemon);
     const { client } = await pair(admin, daemon.quickstart, [{ method: 'sign_event', kind: 1 }]);
     const late = await new RpcClient(client.secretKey, client.remote).open(relay);
     admin.close();

@@ -10,8 +10,7 @@ import { isInstalled } from '../runner/lacks.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, lockDatabase } from '../support/database.ts';
 import { DatagramListener } from '../support/datagram-listener.ts';
-import { type Paired, pair } from '../support/provision.ts';
-import { openAdmin } from '../support/rpc.ts';
+import { adminOf, type Paired, pair } from '../support/provision.ts';
 import { until } from '../support/until.ts';
 
 const IN_FLIGHT = 100;
@@ -27,8 +26,7 @@ const daemon = new TestDaemon({
 test.after(() => daemon.remove());
 
 async function pairClient(): Promise<Paired> {
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  const admin = await adminOf(daemon);
   const paired = await pair(admin, daemon.quickstart, [{ method: 'sign_event', kind: 1 }]);
   admin.close();
   return paired;

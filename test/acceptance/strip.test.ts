@@ -7,8 +7,8 @@ import { runCli } from '../support/cli.ts';
 import { addPhotocopies } from '../support/copies.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { rows } from '../support/database.ts';
-import { pair } from '../support/provision.ts';
-import { openAdmin, RpcClient } from '../support/rpc.ts';
+import { adminOf, pair } from '../support/provision.ts';
+import { RpcClient } from '../support/rpc.ts';
 
 /** The long form: 200,000 rows, and the latencies are told (docs/PERFORMANCE.md). */
 const COPIES = Number(process.env.REDOUBT_STRIP_COPIES ?? 3_000);
@@ -50,7 +50,7 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 test('no request fails, the copies are gone at the next decision, and every pairing and override stays', async () => {
   const { quickstart } = daemon;
-  const admin = await openAdmin(daemon.adminSecretKey(), quickstart.daemon_pubkey, quickstart.relay);
+  const admin = await adminOf(daemon);
   const { client } = await pair(admin, quickstart, [{ method: 'sign_event', kind: 1 }]);
   const copied = generateSecretKey();
   addPhotocopies(daemon, COPIES, getPublicKey(copied));

@@ -9,8 +9,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lacks } from '../runner/lacks.ts';
 import { TestDaemon } from '../support/daemon.ts';
-import { pair } from '../support/provision.ts';
-import { openAdmin } from '../support/rpc.ts';
+import { adminOf, pair } from '../support/provision.ts';
 
 const root = join(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'redoubt-curve-'));
@@ -33,8 +32,7 @@ async function curveOf(daemon: TestDaemon): Promise<string> {
 
 /** A key is made, a client connects and signs: every thread that does arithmetic has done some. */
 async function use(daemon: TestDaemon): Promise<void> {
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  const admin = await adminOf(daemon);
   await admin.result('create_new_key', ['used', 'a passphrase of this test']);
   const { client } = await pair(admin, daemon.quickstart, [{ method: 'sign_event', kind: 'all' }], 'used');
   admin.close();

@@ -24,8 +24,7 @@ import { runMain } from '../cli/run.ts';
 import { addPhotocopies } from '../support/copies.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { rows } from '../support/database.ts';
-import { type Paired, pair } from '../support/provision.ts';
-import { openAdmin } from '../support/rpc.ts';
+import { adminOf, type Paired, pair } from '../support/provision.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const page = readFileSync(join(root, 'docs/RUNBOOK.md'), 'utf8');
@@ -74,7 +73,7 @@ test.before(async () => {
   env.OLD_NPUB = daemon.quickstart.admin_npub;
   await shell(`redoubt key create ${KEY} --passphrase-file "$PASSPHRASE_FILE"`);
   const { quickstart } = daemon;
-  const client = await openAdmin(daemon.adminSecretKey(), quickstart.daemon_pubkey, quickstart.relay);
+  const client = await adminOf(daemon);
   machine = await pair(client, quickstart, [{ method: 'sign_event', kind: 1 }], KEY);
   machine.client.close();
   client.close();

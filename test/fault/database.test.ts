@@ -13,8 +13,8 @@ import * as assert from 'uvu/assert';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, lockDatabase, usesCounted } from '../support/database.ts';
-import { pair } from '../support/provision.ts';
-import { openAdmin, type RpcClient, type RpcResponse } from '../support/rpc.ts';
+import { adminOf, pair } from '../support/provision.ts';
+import type { RpcResponse } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const LOCKED_MS = 3_500;
@@ -41,11 +41,6 @@ async function health(daemon: TestDaemon): Promise<Health> {
   };
   assert.is(database.writable, audit.writable);
   return { code: response.status, writable: database.writable, reasons };
-}
-
-async function adminOf(daemon: TestDaemon): Promise<RpcClient> {
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  return openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
 }
 
 /** Everything that needs a row is refused, what needs none is not. */

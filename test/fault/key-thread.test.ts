@@ -9,8 +9,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, change, usesCounted } from '../support/database.ts';
-import { type Paired, pair } from '../support/provision.ts';
-import { openAdmin, type RpcClient } from '../support/rpc.ts';
+import { adminOf, type Paired, pair } from '../support/provision.ts';
+import type { RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 import type { Order } from './faulty-daemon.ts';
 
@@ -35,8 +35,7 @@ const open: RpcClient[] = [];
 
 test.before(async () => {
   await daemon.start();
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  admin = await adminOf(daemon);
   for (const name of ['sound', 'throw', 'exit', 'memory', 'loop', 'sick']) {
     await admin.result('create_new_key', [name, PASSPHRASE]);
   }

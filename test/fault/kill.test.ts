@@ -12,8 +12,8 @@ import * as assert from 'uvu/assert';
 import { runCli } from '../support/cli.ts';
 import type { SignedEvent } from '../support/clients.ts';
 import { TestDaemon } from '../support/daemon.ts';
-import { createPolicy, issueToken } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { adminOf, createPolicy, issueToken } from '../support/provision.ts';
+import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 
 const LIMIT = 100;
 const CLIENTS = 8;
@@ -33,8 +33,8 @@ interface Client {
 }
 
 test('no counter lets one too many through, and no signature leaves unrecorded', async () => {
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  const { relay } = daemon.quickstart;
+  const admin = await adminOf(daemon);
   const policy = await createPolicy(admin, 'counted', [{ method: 'sign_event', kind: 1, use_count: LIMIT }]);
   const clients: Client[] = [];
   let pubkey = '';

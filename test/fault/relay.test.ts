@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, rows, usesCounted } from '../support/database.ts';
 import { OutsideRelay } from '../support/outside-relay.ts';
-import { createPolicy, issueToken } from '../support/provision.ts';
+import { adminOf, createPolicy, issueToken } from '../support/provision.ts';
 import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
@@ -24,7 +24,7 @@ test.before(async () => {
   daemon = await new TestDaemon({ env: { REDOUBT_RELAYS: relays.map(({ url }) => url).join(',') } }).start();
   await until('both relays are ready', async () => (await states()).every((state) => state === 'ready'));
 
-  const admin = await openAdmin(daemon.adminSecretKey(), daemon.quickstart.daemon_pubkey, daemon.quickstart.relay);
+  const admin = await adminOf(daemon);
   policy = await createPolicy(admin, 'over relays', [{ method: 'sign_event', kind: 1, use_count: 1000 }]);
   const { bunker_url } = await issueToken(admin, 'demo', policy);
   admin.close();

@@ -8,8 +8,8 @@ import { verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
-import { type Paired, pair } from '../support/provision.ts';
-import { openAdmin, type RpcClient } from '../support/rpc.ts';
+import { adminOf, type Paired, pair } from '../support/provision.ts';
+import type { RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 import type { Order } from './faulty-daemon.ts';
 
@@ -38,7 +38,7 @@ test.after(async () => {
 
 async function start(): Promise<void> {
   await daemon.start();
-  admin = await openAdmin(daemon.adminSecretKey(), daemon.quickstart.daemon_pubkey, daemon.quickstart.relay);
+  admin = await adminOf(daemon);
 }
 
 const template = () =>

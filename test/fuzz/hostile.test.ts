@@ -13,8 +13,8 @@ import * as assert from 'uvu/assert';
 import { WebSocket } from 'ws';
 import type { SignedEvent } from '../support/clients.ts';
 import { TestDaemon } from '../support/daemon.ts';
-import { createPolicy, issueToken } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { adminOf, createPolicy, issueToken } from '../support/provision.ts';
+import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { quickFinalize } from '../support/sign.ts';
 
 const COUNT = Number(process.env.REDOUBT_HOSTILE_EVENTS ?? 6_000);
@@ -141,8 +141,8 @@ function malices(bound: RpcClient, key: string): Malice[] {
 }
 
 test(`${COUNT} hostile events: no crash, no signature, memory flat, a good client works on`, async () => {
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  const { relay } = daemon.quickstart;
+  const admin = await adminOf(daemon);
   const policy = await createPolicy(admin, 'all', [{ method: 'sign_event', kind: 'all' }]);
   const connect = async () => {
     const { pubkey, secret } = parseBunkerUrl((await issueToken(admin, 'demo', policy)).bunker_url);

@@ -15,8 +15,8 @@ import { createNostrConnectURI } from 'nostr-tools/nip46';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
-import { createPolicy, issueToken } from '../support/provision.ts';
-import { openAdmin, parseBunkerUrl, RpcClient } from '../support/rpc.ts';
+import { adminOf, createPolicy, issueToken } from '../support/provision.ts';
+import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 import { openKeyFile } from './key-file.ts';
 import { findIn, findInFile, findInMemory, keyNeedle, type Needle, textNeedle } from './scan.ts';
@@ -84,8 +84,8 @@ test.after(async () => {
 });
 
 test('keys are created, imported, unlocked and used', async () => {
-  const { daemon_pubkey, relay } = daemon.quickstart;
-  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  const { relay } = daemon.quickstart;
+  const admin = await adminOf(daemon);
   await admin.result('create_new_key', ['imported', passphrases.imported, nip19.nsecEncode(imported)]);
   await admin.result('create_new_key', ['made', passphrases.first]);
   assert.is((await admin.call('change_passphrase', ['made', passphrases.wrong, 'x'])).error, 'wrong passphrase');
@@ -184,10 +184,9 @@ test('the database and the output hold none of them', () => {
 });
 
 test('lock_key leaves no copy of the private key in the process', async () => {
-  const { daemon_pubkey, relay } = daemon.quickstart;
   const before = findInMemory(daemon.pid, lockedKeys);
   assert.ok(before.includes('imported key (raw)'), 'the scan sees the key while it is unlocked');
-  const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+  const admin = await adminOf(daemon);
   for (const name of ['imported', 'made', 'encrypted', 'plain']) {
     assert.is(await admin.result('lock_key', [name]), '["ok"]');
   }
