@@ -12,9 +12,9 @@ import { permitted } from './approval.ts';
 import { labelOfMetadata } from './client-label.ts';
 import type { Conversations, Peer } from './conversations.ts';
 import { checkTemplate, signedEventJson } from './event.ts';
-import { bytesToHex, hexToBytes } from './hex.ts';
 import { looksLikeRpc, type Request } from './request.ts';
 import type { Given, Responses } from './responses.ts';
+import { signId } from './signed.ts';
 
 /** How a request ended: a result, an error that the client reads, or silence. */
 export type Answer =
@@ -125,7 +125,7 @@ async function signEvent(office: Office, call: Call): Promise<Answer> {
   if (late(office, asked)) return expired();
 
   const begun = office.clock.mono();
-  const sig = given?.sig ?? bytesToHex(office.key.sign(hexToBytes(event.id)));
+  const sig = given?.sig ?? signId(office.key, event.id);
   office.times.observe('sign', office.clock.mono() - begun);
   office.responses.set(asked.body, { createdAt: event.created_at, sig }, office.clock.mono());
   return allowed(signedEventJson({ ...event, sig }));

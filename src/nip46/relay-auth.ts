@@ -2,8 +2,7 @@ import type { PrivateKey } from '../curve/curve.ts';
 import { MAX_CHALLENGE } from '../relay/challenge.ts';
 import { relayUrl } from '../relay/url.ts';
 import { eventId, signedEventJson } from './event.ts';
-import { bytesToHex, hexToBytes } from './hex.ts';
-import type { SignedEvent } from './signed.ts';
+import { type SignedEvent, signId } from './signed.ts';
 
 /** NIP-42's kind. */
 const RELAY_AUTH_KIND = 22_242;
@@ -28,7 +27,7 @@ export function relayAuth(pubkey: string, relay: string, challenge: string, crea
   return {
     id,
     sign(key) {
-      const sig = bytesToHex(key.sign(hexToBytes(id)));
+      const sig = signId(key, id);
       return { id, createdAt, raw: signedEventJson({ ...event, id, sig }) };
     },
   };
