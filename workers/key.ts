@@ -1,30 +1,27 @@
 /** Entry point of a key actor's thread: blank and warm until `activate` makes it the actor of one key, for good. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { openLegacy } from '../prisma-compat/open-legacy.ts';
 import { systemClock } from '../src/actor/clock.ts';
 import { Link } from '../src/actor/link.ts';
-import { type Secret, wipe } from '../src/actor/protocol.ts';
-import { messageOn, takeInSecret } from '../src/actor/secret-port.ts';
-import type { CurveName, PrivateKey } from '../src/curve/curve.ts';
+import { type Body, wipe } from '../src/actor/protocol.ts';
+import { takeInSecret } from '../src/actor/secret-port.ts';
+import type { CurveName } from '../src/curve/curve.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { KeyActor } from '../src/key/actor.ts';
+import { DAMAGED, type Opening, openFrom, WRONG } from '../src/key/opening.ts';
 import { PolicyDoor } from '../src/key/policy-door.ts';
 import type { KeySettings, KeyToMain, MainToKey } from '../src/key/protocol.ts';
 import { warmUp } from '../src/key/warm-up.ts';
-import type { Unsealing } from '../src/keystore/protocol.ts';
-import { openSealed } from '../src/keystore/seal.ts';
 import { StageReporter } from '../src/metrics/stage-reporter.ts';
-import { deriveReplayKey } from '../src/nip46/envelope.ts';
 import { bytesToHex } from '../src/nip46/hex.ts';
 
 /** How long what waits on a port may take to arrive, ms. */
 const PORT_MS = 5_000;
-const WRONG = 'wrong passphrase';
-const DAMAGED = 'key file is damaged';
 
 const curve = await loadCurve((workerData as { curve: CurveName }).curve);
 let actor: KeyActor | undefined;
 let spent = false;
+/** They come right behind `activate`, and wait until the key is open. */
+let held: Body<MainToKey, 'event'>[] = [];
 /** May come while the key is still being opened. */
 let changed: KeySettings | undefined;
 const times = new StageReporter((report) => main.tell('times', { report }));
@@ -38,6 +35,9 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
     const door = new PolicyDoor(systemClock, (ms) => times.observe('policy', ms));
     door.attach(policy);
     actor = new KeyActor(main, curve, key, replayKey, door, changed ?? { limits, relays }, systemClock, times);
+    const first = held;
+    held = [];
+    for (const event of first) void actor.handle(event);
     return { ok: true };
   },
   check: async ({ pubkey, vault }) => {
@@ -50,7 +50,8 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
   },
   event: (event) => {
     // An exception in here is a bug: it ends the thread, and the supervisor starts the key again.
-    void actor?.handle(event);
+    if (actor === undefined) held.push(event);
+    else void actor.handle(event);
   },
   introduce: async ({ client, secret: port }) => {
     const secret = await takeInSecret(port, PORT_MS);
@@ -77,28 +78,9 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
 await warmUp(curve);
 main.tell('ready', { curve: curve.name });
 
-type Opening = { ok: true; key: PrivateKey; replayKey: Secret } | { ok: false; refusal: string };
-
 /** Opens what the vault has put on the port: once in the life of a thread. @param pubkey whose it must be; '' any */
 async function open(vault: MessagePort, pubkey: string): Promise<Opening> {
   if (spent) return { ok: false, refusal: 'this thread holds a key already' };
   spent = true;
-  const unsealing = (await messageOn(vault, PORT_MS)) as Unsealing | null;
-  if (unsealing === null) return { ok: false, refusal: 'the vault did not answer: try again' };
-  const { sealed, slot, unsealingKey } = unsealing;
-  let privateKey: Secret | null | undefined;
-  try {
-    privateKey = sealed.version === 1 ? openSealed({ sealed, slot, unsealingKey }) : openLegacy(sealed, unsealingKey);
-    if (privateKey === null) return { ok: false, refusal: WRONG };
-    const key = curve.openKey(privateKey);
-    if (pubkey === '' || bytesToHex(key.publicKey) === pubkey) {
-      return { ok: true, key, replayKey: deriveReplayKey(privateKey) };
-    }
-    key.wipe();
-    return { ok: false, refusal: DAMAGED };
-  } catch {
-    return { ok: false, refusal: DAMAGED };
-  } finally {
-    wipe(unsealingKey, privateKey);
-  }
+  return openFrom(vault, curve, pubkey);
 }

@@ -90,7 +90,7 @@ export class VirtualKey {
     this.#thread?.leavePlace();
     if (!this.#yields) return;
     this.#yields = false;
-    for (const [seq, entry] of this.#inFlight) if (!entry.isSent) this.#send(seq, entry);
+    this.#sendWaiting();
   }
 
   get queued(): number {
@@ -270,13 +270,16 @@ export class VirtualKey {
     });
     const policy = this.#policyPort();
     const { limits, relays } = this.#around;
-    const answer = await thread.link
+    const activated = thread.link
       .ask(
         'activate',
         { keyName: this.name, pubkey: this.pubkey, vault, policy, limits, relays },
         { transfer: [vault, policy] },
       )
       .catch(() => ({ ok: false as const, refusal: 'the thread ended' }));
+    // The thread keeps these until the key is open: they need not wait for its answer.
+    this.#sendWaiting();
+    const answer = await activated;
     if (crashed || this.#thread !== thread) return;
     if (!answer.ok) {
       this.#thread = null;
@@ -288,7 +291,7 @@ export class VirtualKey {
     this.#yields = false;
     this.#isPlaceless = false;
     this.activeSince = this.#around.clock.mono();
-    for (const [seq, entry] of this.#inFlight) this.#send(seq, entry);
+    this.#sendWaiting();
     this.#errands.start(thread);
     this.#settle();
   }
@@ -316,6 +319,10 @@ export class VirtualKey {
     entry.pending = true;
     this.#pending++;
     this.#settle();
+  }
+
+  #sendWaiting(): void {
+    for (const [seq, entry] of this.#inFlight) if (!entry.isSent) this.#send(seq, entry);
   }
 
   #send(seq: number, entry: InFlight): void {

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Link } from '../actor/link.ts';
-import { type Handlers, newSecret, Transferred, wipe } from '../actor/protocol.ts';
+import { type Handlers, Transferred, wipe } from '../actor/protocol.ts';
+import { copyOf, portWith } from '../actor/secret-port.ts';
 import type { MainToVault, Slot, UnlockerToVault, Unsealing } from './protocol.ts';
 import { Slab } from './slab.ts';
 
@@ -63,13 +64,9 @@ export class Vault {
     const entry = this.#entries.get(pubkey);
     if (entry === undefined) return null;
     const { sealed, slot, place } = entry;
-    const { port1, port2 } = new MessageChannel();
-    const unsealingKey = newSecret(32);
-    unsealingKey.set(this.#keys.view(place));
-    port1.postMessage({ sealed, slot, unsealingKey } satisfies Unsealing, [unsealingKey.buffer as ArrayBuffer]);
-    // What was posted before the close still arrives, in whatever thread the other end is by then.
-    port1.close();
-    return new Transferred(port2, [port2]);
+    const unsealingKey = copyOf(this.#keys.view(place));
+    const port = portWith({ sealed, slot, unsealingKey } satisfies Unsealing, [unsealingKey]);
+    return new Transferred(port, [port]);
   }
 
   #rename(from: string, to: string): boolean {
