@@ -288,7 +288,7 @@ export class Signer {
     const { metrics, log } = this.#options;
     const times = (report: StageReport) => metrics.times.add(report);
     this.#blanks = new Blanks(
-      () => new KeyThread(workerFile('key'), this.#curve, this.#from('key'), times),
+      (warm) => new KeyThread(workerFile('key'), { curve: this.#curve, warm }, this.#from('key'), times),
       this.#config.blankWorkers,
     );
     this.#strangers = new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal);

@@ -4,12 +4,12 @@ import { systemClock } from '../src/actor/clock.ts';
 import { Link } from '../src/actor/link.ts';
 import { type Body, wipe } from '../src/actor/protocol.ts';
 import { takeInSecret } from '../src/actor/secret-port.ts';
-import type { CurveName } from '../src/curve/curve.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { KeyActor } from '../src/key/actor.ts';
 import { DAMAGED, type Opening, openFrom, WRONG } from '../src/key/opening.ts';
 import { PolicyDoor } from '../src/key/policy-door.ts';
 import type { KeySettings, KeyToMain, MainToKey } from '../src/key/protocol.ts';
+import type { BlankStart } from '../src/key/thread.ts';
 import { warmUp } from '../src/key/warm-up.ts';
 import { StageReporter } from '../src/metrics/stage-reporter.ts';
 import { bytesToHex } from '../src/nip46/hex.ts';
@@ -17,7 +17,8 @@ import { bytesToHex } from '../src/nip46/hex.ts';
 /** How long what waits on a port may take to arrive, ms. */
 const PORT_MS = 5_000;
 
-const curve = await loadCurve((workerData as { curve: CurveName }).curve);
+const start = workerData as BlankStart;
+const curve = await loadCurve(start.curve);
 let actor: KeyActor | undefined;
 let spent = false;
 /** They come right behind `activate`, and wait until the key is open. */
@@ -75,7 +76,7 @@ const main = new Link<KeyToMain, MainToKey>(parentPort!, {
   },
 });
 
-await warmUp(curve);
+if (start.warm) await warmUp(curve);
 main.tell('ready', { curve: curve.name });
 
 /** Opens what the vault has put on the port: once in the life of a thread. @param pubkey whose it must be; '' any */

@@ -5,26 +5,27 @@ const REFILL_MS = 50;
 
 /** A few blank, warmed threads, so that activation costs a message and not a thread start. */
 export class Blanks {
-  readonly #start: () => KeyThread;
+  readonly #start: (warm: boolean) => KeyThread;
   readonly #size: number;
   #blanks: KeyThread[] = [];
   #closed = false;
   #refill: NodeJS.Timeout | undefined;
 
-  /** @param size threads kept ready */
-  constructor(start: () => KeyThread, size: number) {
+  /** @param start `warm`: it runs the signing path before it says that it is ready @param size threads kept ready */
+  constructor(start: (warm: boolean) => KeyThread, size: number) {
     this.#start = start;
     this.#size = size;
   }
 
   fill(): void {
-    while (!this.#closed && this.#blanks.length < this.#size) this.#blanks.push(this.#start());
+    while (!this.#closed && this.#blanks.length < this.#size) this.#blanks.push(this.#start(true));
   }
 
-  /** A warm thread; null when none can be had (it ended while it loaded, or the daemon stops). */
+  /** A thread, warm if one was ready; null when none can be had (it ended while it loaded, or the daemon stops). */
   async take(): Promise<KeyThread | null> {
     if (this.#closed) return null;
-    const thread = this.#blanks.shift() ?? this.#start();
+    // Somebody waits already: it gets to know the path on real requests.
+    const thread = this.#blanks.shift() ?? this.#start(false);
     const ready = await thread.ready;
     // The next one starts when this one has answered what it was taken for: a thread that starts takes a core for some
     // 100 ms, and the main thread for several.

@@ -10,6 +10,9 @@ import type { KeyToMain, MainToKey } from './protocol.ts';
 /** How long a thread may take to overwrite its key before it is ended anyway, ms. */
 const WIPE_MS = 100;
 
+/** What a blank thread is started with: its backend, and whether it warms up before it says that it is ready. */
+export type BlankStart = { curve: CurveName; warm: boolean };
+
 /** What the owner of an active thread hears from it. */
 export interface ThreadEvents {
   verified(seq: number, id: string): void;
@@ -23,7 +26,7 @@ export interface ThreadEvents {
 /** A thread of workers/key.ts: blank at first, then for good the actor of one key. */
 export class KeyThread {
   readonly link: Link<MainToKey, KeyToMain>;
-  /** Resolves when the backend is loaded and warm; false when the thread ended before. */
+  /** Resolves when the backend is loaded, and warm if it was to be; false when the thread ended before. */
   readonly ready: Promise<boolean>;
   /** Gives its place to another key, though the thread goes on. */
   leavePlace: () => void = () => {};
@@ -34,12 +37,11 @@ export class KeyThread {
   #ending = false;
   #reason = '';
 
-  /** @param curve the backend to load */
-  constructor(file: string, curve: CurveName, log: (line: LogLine) => void, times: (report: StageReport) => void) {
+  constructor(file: string, start: BlankStart, log: (line: LogLine) => void, times: (report: StageReport) => void) {
     // Measured: 3 MiB of young generation keep a thread as small as 2 do; with 4 it is 1.5 MiB larger.
     this.#worker = startThread(file, {
       name: 'key',
-      workerData: { curve },
+      workerData: start,
       youngGenerationMb: 3,
       oldGenerationMb: 96,
     });
