@@ -104,7 +104,10 @@ test(`${KILLS} kills while a file is adopted: it starts, and it can be rolled ba
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  if (KILLS > 50) console.log([...seen].map(([state, count]) => `${state}: ${count}`).join('; '));
+  const found = Object.fromEntries([...seen].sort());
+  console.log(
+    `R21 ${JSON.stringify({ what: 'killed while a database is adopted', kills: KILLS, started: KILLS, found })}`,
+  );
 });
 
 test.run();

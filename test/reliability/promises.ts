@@ -95,7 +95,7 @@ export const PROMISES: readonly Promised[] = [
     id: 'R14',
     promise: 'A replay changes nothing',
     how: 'one event over several relays and sockets, after a restart, and its request in new envelopes with new dates: one signature, one use',
-    files: inTest('acceptance/replay.test fault/relay.test policy/replay.test'),
+    files: inTest('acceptance/replay.test acceptance/replay-relays.test fault/relay.test policy/replay.test'),
   },
   {
     id: 'R15',

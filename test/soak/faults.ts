@@ -97,11 +97,14 @@ export class Faults {
       for (const fault of ['throw', 'exit'] satisfies Fault[]) {
         const key = this.#around.random.pick(KEYS);
         const printed = daemon.output.length;
-        // Only a key that is active has a thread.
         const { caller } = this.#on.clients.find((client) => client.key === key)!;
-        await until('it is active', async () => (await caller.ask('ping'))?.result === 'pong');
-        daemon.child.send({ key, fault });
-        await until('it was noticed', () => daemon.output.slice(printed).includes('key actor crashed'));
+        await until('it was noticed', async () => {
+          // Only a key that is active has a thread, and others may take its place meanwhile.
+          await caller.ask('ping');
+          daemon.child.send({ key, fault });
+          await this.#wait(200);
+          return daemon.output.slice(printed).includes('key actor crashed');
+        });
         await until('it is back', async () => (await caller.ask('ping'))?.result === 'pong');
         this.#around.count('key threads ended');
       }

@@ -35,16 +35,17 @@ export async function soak(minutes: number, seed: number): Promise<void> {
     took: (...one) => void latencies.push(one),
   };
   const on = await Installation.make(random, around);
+  const duration = minutes * 60_000;
+  let timer: NodeJS.Timeout | undefined;
   try {
     const within: Surroundings = { ...around, url: (path) => (path === 'outside' ? on.flaky.url : on.relay) };
-    const duration = minutes * 60_000;
     const faults = new Faults(on, within, {
       gap: Math.min(8_000, duration / 20),
       relay: Math.min(3_000, duration / 20),
     });
     const traffic = new Traffic(on, within);
     const going = new Set<Promise<void>>();
-    const timer = setInterval(() => {
+    timer = setInterval(() => {
       const one = traffic.act().catch((error: Error) => void errors.push(error.stack ?? error.message));
       going.add(one);
       void one.finally(() => going.delete(one));
@@ -94,6 +95,7 @@ export async function soak(minutes: number, seed: number): Promise<void> {
     assert.ok(handles[1]! <= handles[0]! + SLACK.handles, `handles: ${handles}`);
     assert.ok(threads[1]! <= threads[0]! + SLACK.threads, `threads: ${threads}`);
   } finally {
+    clearInterval(timer);
     await on.remove();
   }
 }
@@ -122,6 +124,7 @@ function pace(latencies: [method: string, ms: number][]) {
   return { p50Ms: p50, p99Ms: p99, p99Ratio: Number((p99[1]! / p99[0]!).toFixed(2)) };
 }
 
+/** Nobody waits for it alone: the traffic goes on meanwhile. */
 function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
