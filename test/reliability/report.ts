@@ -18,8 +18,8 @@ export function screenTable(standings: readonly Standing[]): string {
 export function markdownTable(standings: readonly Standing[]): string {
   const rows = standings.map((standing) => {
     const { id, promise } = standing.promised;
-    const words = verdict(standing);
-    return `| [${id}](#${id.toLowerCase()}) | ${promise} | ${standing.holds ? words : `**${words}**`} | ${lastRuns(standing.shown)} |`;
+    const stands = standing.holds ? verdict(standing) : `**${verdict(standing)}**`;
+    return `| [${id}](#${id.toLowerCase()}) | ${promise} | ${stands} | ${lastRuns(standing.shown)} |`;
   });
   return ['| id | promise | stands | run |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
@@ -75,8 +75,15 @@ function said(value: unknown): string {
   return String(value);
 }
 
-const words = (name: string) =>
-  name.replace(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`);
+/** `searchedMiB` as "searched (MiB)", `answeredTwice` as "answered twice". */
+function words(name: string): string {
+  const [, stem, unit] = /^(.+?)(MiB|Ms)?$/.exec(name)!;
+  const spaced = stem!.replace(
+    /([a-z0-9])([A-Z])/g,
+    (_, before: string, capital: string) => `${before} ${capital.toLowerCase()}`,
+  );
+  return unit === undefined ? spaced : `${spaced} (${unit === 'Ms' ? 'ms' : unit})`;
+}
 
 function told(record: FileRecord | null): string {
   if (record === null) return '**not run**';

@@ -93,6 +93,13 @@ test('a run of some files leaves the others as they were', () => {
   assert.match(both!, '| holds | 2026-01-02 to 2026-02-02 |');
 });
 
+test('figures are told in words, with their units', () => {
+  const values = { answeredTwice: 0, rssMiB: [246, 1293.25], p99Ms: 3, found: { none: true } };
+  recordFile(ledger, 'x', ended({ figures: [{ ids: ['R4'], values }] }));
+  const told = screenTable(standings([promised('R4')], readLedger(ledger), there));
+  assert.match(told, 'answered twice: 0, rss (MiB): 246 / 1,293.25, p99 (ms): 3, found: (none: true)');
+});
+
 test('the long form speaks for the short one', () => {
   const record = (n: number): Ledger[string] => {
     recordFile(ledger, 'x', ended({ figures: kills(n) }));
