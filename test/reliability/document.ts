@@ -30,8 +30,8 @@ export function documentOf(found: readonly Standing[]): string {
 
 Written by \`npm run test:long\` from the last run of each test file: change the tests or \`test/reliability/\`, not this file.
 
-Each promise has tests that fail when it is broken. That they do was seen by breaking each once, and is seen again by
-\`npm run test:mutations\`, which breaks the source in many places and asks which test notices ([DEVELOPMENT.md](DEVELOPMENT.md)).
+Each promise has tests that fail when it is broken: a test is seen to fail once when it is written, and \`npm run test:mutations\` breaks the source
+in many places and asks which test notices ([DEVELOPMENT.md](DEVELOPMENT.md)).
 A promise **holds** when every file that shows it exists, was run, and passed in its last run. One that was not run or failed says so.
 Limits that a test exceeds are raised by configuration, faults are made by killing, locking, filling and cutting from outside, and time is
 moved by an entry point that only tests have: what is tested is the program that is installed.

@@ -44,10 +44,14 @@ export function standings(
 export function verdict({ holds, missing, failed, notRun, shown }: Standing): string {
   if (holds) return 'holds';
   const parts = [
-    failed.length > 0 ? `FAILED: ${failed.join(', ')}` : '',
-    missing.length > 0 ? `missing: ${missing.join(', ')}` : '',
-    notRun.length > 0 ? `not run: ${notRun.join(', ')}` : '',
+    failed.length > 0 ? `FAILED: ${briefly(failed)}` : '',
+    missing.length > 0 ? `missing: ${briefly(missing)}` : '',
+    notRun.length > 0 ? `not run: ${briefly(notRun)}` : '',
     shown.length + missing.length === 0 ? 'nothing shows it' : '',
   ];
   return parts.filter(Boolean).join('; ');
+}
+
+function briefly(files: string[]): string {
+  return files.map((file) => file.replace(/^test\/|\.ts$/g, '')).join(', ');
 }

@@ -45,16 +45,16 @@ test('lines of figures are found among what uvu prints, and nothing else is', ()
 test('a promise holds when each of its files exists, ran and passed', () => {
   const files = ['a.test.ts', 'b.long.ts'];
   const stand = (exists = there) => verdict(standings([promised('R4', ...files)], readLedger(ledger), exists)[0]!);
-  assert.is(stand(), 'not run: a.test.ts, b.long.ts');
+  assert.is(stand(), 'not run: a.test, b.long');
   recordFile(ledger, 'a.test.ts', ended({ figures: kills(3) }));
-  assert.is(stand(), 'not run: b.long.ts');
+  assert.is(stand(), 'not run: b.long');
   recordFile(ledger, 'b.long.ts', ended({ figures: kills(500), failed: 1 }));
-  assert.is(stand(), 'FAILED: b.long.ts');
+  assert.is(stand(), 'FAILED: b.long');
   recordFile(ledger, 'b.long.ts', ended({ figures: kills(500) }));
   assert.is(stand(), 'holds');
   assert.is(
     stand(() => false),
-    'missing: a.test.ts, b.long.ts',
+    'missing: a.test, b.long',
   );
 });
 
@@ -72,9 +72,9 @@ test('a file that prints figures for a promise shows it, listed or not, also whe
     ['a.test.ts', 'new.test.ts'],
   );
   recordFile(ledger, 'new.test.ts', ended({ failed: 1 }));
-  assert.is(verdict(find()), 'FAILED: new.test.ts');
+  assert.is(verdict(find()), 'FAILED: new.test');
   recordFile(ledger, 'new.test.ts', ended({ failed: 1 }));
-  assert.is(verdict(find()), 'FAILED: new.test.ts', 'and the time after');
+  assert.is(verdict(find()), 'FAILED: new.test', 'and the time after');
   const gone = standings([promised('R4', 'a.test.ts')], readLedger(ledger), (file) => file === 'a.test.ts')[0]!;
   assert.is(verdict(gone), 'holds', 'the record of a file that is gone counts for nothing');
 });
@@ -119,9 +119,9 @@ test('what failed, is missing or was not run is said in the document, in bold', 
   const page = documentOf(standings(list, readLedger(ledger), (file) => file !== 'gone.test.ts'));
   for (const words of [
     '0 of 3 hold.',
-    '**FAILED: bad.test.ts**',
-    '**not run: never.test.ts**',
-    '**missing: gone.test.ts**',
+    '**FAILED: bad.test**',
+    '**not run: never.test**',
+    '**missing: gone.test**',
     '**1 failed**',
   ]) {
     assert.ok(page.includes(words), `${words} in:\n${page}`);
