@@ -46,9 +46,7 @@ export const PROMISES: readonly Promised[] = [
     id: 'R6',
     promise: 'A limit is a limit, however many ask at once',
     how: 'limit 1 and 64 clients at once, in rounds: one is allowed in each',
-    files: inTest(
-      'policy/counters.test policy/counters.long policy/redeem.test acceptance/race.test acceptance/race.long',
-    ),
+    files: inTest('policy/counters.test policy/redeem.test acceptance/race.test acceptance/race.long'),
   },
   {
     id: 'R7',
