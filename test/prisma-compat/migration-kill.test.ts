@@ -87,7 +87,8 @@ test(`${KILLS} kills while a file is adopted: it starts, and it can be rolled ba
       const copied = existsSync(copyPath(path));
       if (found.ok && found.state === 'ours' && found.applied.length === MIGRATION_NAMES.length) aim *= 0.85;
       else if (!copied) aim *= 1.15;
-      seen.set(`${state}${copied ? ', copied' : ''}`, (seen.get(`${state}${copied ? ', copied' : ''}`) ?? 0) + 1);
+      const left = copied ? `${state} and a copy` : state;
+      seen.set(left, (seen.get(left) ?? 0) + 1);
       // The way back: the copy once anything was migrated; before, the file itself.
       if (copied) assert.equal(dump(copyPath(path)), original);
       else assert.is(found.ok && found.state, 'adoptable');

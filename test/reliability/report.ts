@@ -58,7 +58,11 @@ function best({ shown, promised }: Standing): Shown[] {
 
 function figuresOf(record: FileRecord | null, id: string): string[] {
   const lines = (record?.figures ?? []).filter(({ ids }) => ids.includes(id));
-  return lines.map((figures) => plain(figures.values) || lineOf(figures));
+  return lines.map(({ ids, values: { what, ...values } }) => {
+    const told = plain(values);
+    if (what === undefined) return told || lineOf({ ids, values });
+    return `${what}: ${told}`;
+  });
 }
 
 /** `{"integrityOk":true,"kills":500}` as "integrity ok: true, kills: 500". */

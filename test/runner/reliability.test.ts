@@ -94,10 +94,10 @@ test('a run of some files leaves the others as they were', () => {
 });
 
 test('figures are told in words, with their units', () => {
-  const values = { answeredTwice: 0, rssMiB: [246, 1293.25], p99Ms: 3, found: { none: true } };
+  const values = { what: 'a soak', answeredTwice: 0, rssMiB: [246, 1293.25], p99Ms: 3, found: { none: true } };
   recordFile(ledger, 'x', ended({ figures: [{ ids: ['R4'], values }] }));
   const told = screenTable(standings([promised('R4')], readLedger(ledger), there));
-  assert.match(told, 'answered twice: 0, rss (MiB): 246 / 1,293.25, p99 (ms): 3, found: (none: true)');
+  assert.match(told, 'a soak: answered twice: 0, rss (MiB): 246 / 1,293.25, p99 (ms): 3, found: (none: true)');
 });
 
 test('the long form speaks for the short one', () => {
