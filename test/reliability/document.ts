@@ -2,6 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FileResult } from '../runner/file.ts';
+import { declaredBy } from './declared.ts';
 import { readLedger, recordFile } from './ledger.ts';
 import { PROMISES } from './promises.ts';
 import { machines, markdownSections, markdownTable, screenTable } from './report.ts';
@@ -14,12 +15,15 @@ const ROOT = join(import.meta.dirname, '../..');
 /** Keeps how a file ended, if it shows anything of what is promised. */
 export function keepResult(file: string, result: FileResult, ledger = LEDGER): void {
   const listed = PROMISES.some(({ files }) => files.includes(file));
-  if (listed || result.figures.length > 0 || file in readLedger(ledger)) recordFile(ledger, file, result);
+  // One that has failed may have had no time for it.
+  if (listed || declaredBy(ROOT)[file]?.length || result.figures.length > 0 || file in readLedger(ledger))
+    recordFile(ledger, file, result);
 }
 
 /** How every promise stands by a ledger; the table for the screen. */
 export function writeDocument(ledger = LEDGER, document = DOCUMENT): string {
-  const found = standings(PROMISES, readLedger(ledger), (file) => existsSync(join(ROOT, file)));
+  const exists = (file: string) => existsSync(join(ROOT, file));
+  const found = standings(PROMISES, readLedger(ledger), exists, declaredBy(ROOT));
   writeFileSync(document, documentOf(found));
   return screenTable(found);
 }

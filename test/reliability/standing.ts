@@ -1,3 +1,4 @@
+import type { Declared } from './declared.ts';
 import type { FileRecord, Ledger } from './ledger.ts';
 import type { Promised } from './promises.ts';
 
@@ -21,16 +22,18 @@ export interface Standing {
 
 /**
  * How each promise stands by what the ledger holds: shown by the files that the promise lists, and by every other file that
- * printed figures for it. Records of files that are gone count for nothing.
+ * prints figures for it, or has. Records of files that are gone count for nothing.
  */
 export function standings(
   promises: readonly Promised[],
   ledger: Ledger,
   exists: (file: string) => boolean,
+  declared: Declared = {},
 ): Standing[] {
   return promises.map((promised) => {
     const printing = Object.keys(ledger).filter((file) => ledger[file]!.shows.includes(promised.id));
-    const files = [...new Set([...promised.files, ...printing.filter(exists)])].sort();
+    const declaring = Object.keys(declared).filter((file) => declared[file]!.includes(promised.id));
+    const files = [...new Set([...promised.files, ...declaring, ...printing.filter(exists)])].sort();
     const missing = files.filter((file) => !exists(file));
     const shown = files.filter(exists).map((file) => ({ file, record: ledger[file] ?? null }));
     const failed = shown.filter(({ record }) => record !== null && record.failed > 0).map(({ file }) => file);

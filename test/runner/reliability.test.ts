@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { declaredBy } from '../reliability/declared.ts';
 import { documentOf } from '../reliability/document.ts';
 import { type Ledger, readLedger, recordFile } from '../reliability/ledger.ts';
 import { PROMISES, type Promised } from '../reliability/promises.ts';
@@ -77,6 +78,15 @@ test('a file that prints figures for a promise shows it, listed or not, also whe
   assert.is(verdict(find()), 'FAILED: new.test', 'and the time after');
   const gone = standings([promised('R4', 'a.test.ts')], readLedger(ledger), (file) => file === 'a.test.ts')[0]!;
   assert.is(verdict(gone), 'holds', 'the record of a file that is gone counts for nothing');
+});
+
+test('a file that would print figures for a promise belongs to it before it was ever run, and so does its long form', () => {
+  const declared = declaredBy(join(import.meta.dirname, '../..'));
+  assert.equal(declared['test/host/no-dumps.test.ts'], ['R3']);
+  assert.equal(declared['test/probe/secrets-wasm.long.ts'], ['R1', 'R2'], 'over two files');
+  assert.equal(declared['test/runner/skips.test.ts'], []);
+  const [found] = standings([promised('R3')], {}, there, { 'a.test.ts': ['R3'], 'b.test.ts': [] });
+  assert.is(verdict(found!), 'not run: a.test');
 });
 
 test('a run of some files leaves the others as they were', () => {
