@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 export type Declared = { [file: string]: string[] };
 
-const PRINTS = /[`'"](R\d+(?:,R\d+)*) \$\{JSON/g;
+const PRINTS = /[`'"](R\d+(?:[, ]R\d+)*) \$\{JSON/g;
 const FORM_OF = /^await import\('(\.\/[\w.-]+\.ts)'\);$/gm;
 
 /** @param root of the repository; names of files are paths from there */
@@ -16,7 +16,7 @@ export function declaredBy(root: string): Declared {
 /** A long form, which is no more than another file with larger numbers, declares what that one does. */
 function idsOf(path: string): string[] {
   const source = readFileSync(path, 'utf8');
-  const own = [...source.matchAll(PRINTS)].flatMap(([, ids]) => ids!.split(','));
+  const own = [...source.matchAll(PRINTS)].flatMap(([, ids]) => ids!.split(/[, ]/));
   const others = [...source.matchAll(FORM_OF)].flatMap(([, other]) => idsOf(join(path, '..', other!)));
   return [...new Set([...own, ...others])];
 }

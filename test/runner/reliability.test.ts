@@ -31,6 +31,7 @@ test('lines of figures are found among what uvu prints, and nothing else is', ()
     '• • R4 {"kills":500}',
     'R7,R8 {"refused":2}',
     'soak {"minutes":60}',
+    'R11 R2 {"cases":1}',
     'R2 {broken}',
     'see R4 and {"x":1}',
     'R4: {"x":1}',
@@ -40,6 +41,7 @@ test('lines of figures are found among what uvu prints, and nothing else is', ()
     { ids: ['R4'], values: { kills: 500 } },
     { ids: ['R7', 'R8'], values: { refused: 2 } },
     { ids: ['soak'], values: { minutes: 60 } },
+    { ids: ['R11', 'R2'], values: { cases: 1 } },
   ]);
 });
 
