@@ -19,7 +19,8 @@ const SAMPLE_MS = 1_000;
 const SLACK = { rssMiB: 64, rssFactor: 1.25, handles: 40, threads: 10 };
 const ERRORS_TOLD = 20;
 
-export async function soak(minutes: number, seed: number): Promise<void> {
+export async function soak(minutes: number): Promise<void> {
+  const seed = Number(process.env.REDOUBT_SOAK_SEED ?? Math.floor(Math.random() * 2 ** 32));
   const counts: { [what: string]: number } = {};
   const errors: string[] = [];
   const disturbances = new Disturbances();
