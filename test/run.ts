@@ -3,11 +3,15 @@
  *
  *   node test/run.ts [--long] [--jobs N] [FILTER...]
  *
- * The last line is `N passed, N failed`, counted in tests. Exit code 1 when one failed or none ran.
+ * With --long it keeps how each file ended and what it measured, prints the table of promises and writes
+ * docs/RELIABILITY.md (test/reliability/). The last line is
+ * `N passed, N failed`, counted in tests. Exit code 1 when one failed or none ran.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
+import { DOCUMENT, keepResult, LEDGER, writeDocument } from './reliability/document.ts';
+import { lineOf } from './runner/figures.ts';
 import { type FileResult, killAll, readNeeds, runFile } from './runner/file.ts';
 import { allowedSkips } from './runner/skips.ts';
 
@@ -22,6 +26,8 @@ const { values: options, positionals: filters } = parseArgs({
     /** The wrapper's own tests run it on files that the normal run must not see. */
     dir: { type: 'string', default: import.meta.dirname },
     ending: { type: 'string', default: '.test.ts' },
+    ledger: { type: 'string', default: LEDGER },
+    document: { type: 'string', default: DOCUMENT },
   },
 });
 
@@ -55,6 +61,7 @@ await runEach(
   files.filter(({ alone }) => alone),
   1,
 );
+if (options.long && files.length > 0) console.log(`\n${writeDocument(options.ledger, options.document)}\n`);
 if (files.length === 0) console.log(`no test file${filters.length > 0 ? ` matches ${filters.join(' ')}` : ''}`);
 if (totals.skipped > 0) console.log(`${totals.skipped} skipped, for reasons given in test/skips.json`);
 process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0;
@@ -63,7 +70,11 @@ console.log(`${totals.passed} passed, ${totals.failed} failed`);
 async function runEach(queue: typeof files, jobs: number): Promise<void> {
   const waiting = queue[Symbol.iterator]();
   const work = async () => {
-    for (const file of waiting) print(file.name, await runFile(file.path, file.deadlineMs, skips[file.name] ?? {}));
+    for (const file of waiting) {
+      const result = await runFile(file.path, file.deadlineMs, skips[file.name] ?? {});
+      if (options.long) keepResult(file.name, result, options.ledger);
+      print(file.name, result);
+    }
   };
   await Promise.all(Array.from({ length: jobs }, work));
 }
@@ -75,6 +86,7 @@ function print(name: string, result: FileResult): void {
   const good = result.problems.length === 0;
   const counts = `${result.passed} passed${result.failed > 0 ? `, ${result.failed} failed` : ''}`;
   console.log(`${good ? 'ok  ' : 'FAIL'} ${name}  ${counts}  ${(result.ms / 1000).toFixed(1)} s`);
+  for (const figures of result.figures) console.log(`     ${lineOf(figures)}`);
   if (good) return;
   for (const problem of result.problems) console.log(`     - ${problem}`);
   console.log(result.output.replace(/^/gm, '     | '));

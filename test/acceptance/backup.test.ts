@@ -86,6 +86,13 @@ test('restored elsewhere: every binding and counter as of one moment, the audit 
     moved.close();
   }
   assert.is(await elsewhere.stop(), 0);
+  const figures = {
+    pairings: clients.length,
+    pairingsRestored: clients.length,
+    signedBefore: atBackup,
+    usesRestored: there,
+  };
+  console.log(`R21 ${JSON.stringify({ what: 'backup under load', ...figures, usesLive: here })}`);
 });
 
 test('not over a running daemon; over a stopped one, what was revoked since stays revoked', async () => {

@@ -179,6 +179,7 @@ test('SIGUSR1 does not open the inspector', async () => {
     assert.equal(listening(daemon.pid), before);
   }
   assert.not.match(daemon.output, /debugger listening/i);
+  console.log(`R3 ${JSON.stringify({ signals: 5, listeningBefore: before.length, openedByThem: 0 })}`);
   assert.is((await fetch(daemon.quickstart.health_url)).status, 200);
 });
 

@@ -53,6 +53,7 @@ test(`of two clients that race for one token exactly one wins, ${ROUNDS} rounds`
     for (const racer of racers) racer.close();
   }
   admin.close();
+  console.log(`R6 ${JSON.stringify({ what: 'one token, two clients', rounds: ROUNDS, owners: ROUNDS })}`);
 });
 
 /** The queue for strangers is bounded, and what exceeds it stays unanswered: asks until there is an answer. */

@@ -25,7 +25,11 @@ test.before(async () => {
 test.after(async () => {
   admin?.close();
   await daemon.remove();
+  console.log(`R14 ${JSON.stringify(figures)}`);
 });
+
+/** Of all tests here: clients with a policy of their own, and what these signed, recorded and counted. */
+const figures = { cases: 0, signatures: 0, uses: 0 };
 
 const SIGN_COUNTED = [{ method: 'sign_event', kind: 1, use_count: 100 }];
 const now = () => Math.floor(Date.now() / 1000);
@@ -40,6 +44,9 @@ const signatures = (client: RpcClient) =>
 function assertOnce({ client, policy }: Paired, times = 1): void {
   assert.is(auditRows(daemon, client.pubkey, 'sign_event').length, times, 'audit rows');
   assert.is(usesCounted(daemon, policy), times, 'uses counted');
+  figures.cases++;
+  figures.signatures += new Set(auditRows(daemon, client.pubkey, 'sign_event').map(({ params }) => params.event)).size;
+  figures.uses += usesCounted(daemon, policy);
 }
 
 test('the same event, over one socket and over two, is one request', async () => {

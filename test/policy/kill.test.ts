@@ -83,6 +83,9 @@ test(`${KILLS} kills: what was allowed is recorded, the counter is exact, no use
   }
   await rig.stop();
   assert.is(check(), LIMIT);
+  console.log(
+    `R4 ${JSON.stringify({ what: 'policy actor alone', kills: KILLS, seen: seen.size, limit: LIMIT, used: LIMIT })}`,
+  );
   rmSync(rig.folder, { recursive: true });
 });
 

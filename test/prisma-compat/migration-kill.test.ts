@@ -1,9 +1,9 @@
 // deadline: 120 s
 /**
  * kill -9 at random moments while a file of nsecbunkerd is adopted: afterwards it can be started, and rolled back to
- * what it was. `REDOUBT_KILLS` raises the number of kills.
+ * what it was. And before each of its statements, one after the other. `REDOUBT_KILLS` raises the number of kills.
  */
-import { fork } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,6 +20,7 @@ import { type Dump, dump } from './releases.ts';
 
 const KILLS = Number(process.env.REDOUBT_KILLS ?? 6);
 const CHILD = join(import.meta.dirname, 'migration-child.ts');
+const STATEMENTS = join(import.meta.dirname, 'statement-child.ts');
 const fixture = join(FIXTURES, 'legacy-0.10.5', 'nsecbunker.db');
 const original = dump(fixture);
 
@@ -86,7 +87,8 @@ test(`${KILLS} kills while a file is adopted: it starts, and it can be rolled ba
       const copied = existsSync(copyPath(path));
       if (found.ok && found.state === 'ours' && found.applied.length === MIGRATION_NAMES.length) aim *= 0.85;
       else if (!copied) aim *= 1.15;
-      seen.set(`${state}${copied ? ', copied' : ''}`, (seen.get(`${state}${copied ? ', copied' : ''}`) ?? 0) + 1);
+      const left = copied ? `${state} and a copy` : state;
+      seen.set(left, (seen.get(left) ?? 0) + 1);
       // The way back: the copy once anything was migrated; before, the file itself.
       if (copied) assert.equal(dump(copyPath(path)), original);
       else assert.is(found.ok && found.state, 'adoptable');
@@ -104,7 +106,52 @@ test(`${KILLS} kills while a file is adopted: it starts, and it can be rolled ba
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  if (KILLS > 50) console.log([...seen].map(([state, count]) => `${state}: ${count}`).join('; '));
+  const found = Object.fromEntries([...seen].sort());
+  console.log(
+    `R21 ${JSON.stringify({ what: 'killed while a database is adopted', kills: KILLS, started: KILLS, found })}`,
+  );
+});
+
+/** Adopts the file, killed before its nth statement; null when it was, else how many statements there are. */
+async function adoptUntil(path: string, statement: number): Promise<number | null> {
+  const child = spawn(process.execPath, [STATEMENTS, path, String(statement)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout.on('data', (chunk) => (said += chunk));
+  const [code, signal] = await once(child, 'close');
+  if (signal === 'SIGKILL') return null;
+  assert.is(code, 0);
+  return Number(said);
+}
+
+test('killed before any of its statements it starts again cleanly, with everything that was there', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'redoubt-statements-'));
+  const whole = join(folder, 'whole.db');
+  try {
+    copyFileSync(fixture, whole);
+    const statements = (await adoptUntil(whole, 0))!;
+    assert.ok(statements > 20, `${statements} statements`);
+    const step = KILLS > 50 ? 1 : Math.ceil(statements / KILLS);
+    let kills = 0;
+    for (let at = 1 + Math.floor(Math.random() * step); at <= statements; at += step) {
+      const path = join(mkdtempSync(join(folder, 'x')), 'nsecbunker.db');
+      copyFileSync(fixture, path);
+      assert.is(await adoptUntil(path, at), null, `killed before statement ${at}`);
+      kills++;
+      intact(path);
+      assert.ok((await adoptUntil(path, 0))! > 0);
+      intact(path);
+      const found = inspectDatabase(path);
+      assert.equal(found.ok && found.state === 'ours' && found.applied, [...MIGRATION_NAMES]);
+      assert.equal(dump(copyPath(path)), original);
+    }
+    console.log(
+      `R21 ${JSON.stringify({ what: 'killed before a statement of the adoption', statements, kills, started: kills })}`,
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test.run();

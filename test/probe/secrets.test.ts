@@ -22,6 +22,8 @@ import { openKeyFile } from './key-file.ts';
 import { findIn, findInFile, findInMemory, keyNeedle, type Needle, textNeedle } from './scan.ts';
 
 const SIGNATURES = Number(process.env.REDOUBT_PROBE_SIGNATURES ?? 200);
+/** Unlocks, and imports: as many of each. */
+const UNLOCKS = Number(process.env.REDOUBT_PROBE_UNLOCKS ?? 5);
 const IN_FLIGHT = 8;
 /** The backend of this run; the fastest that loads when none is named. */
 const curve = process.env.REDOUBT_PROBE_CURVE ?? 'auto';
@@ -58,6 +60,8 @@ const old = { encrypted: generateSecretKey(), plain: generateSecretKey(), passph
 /** In an event that an admin was shown, since no rule answered. */
 const shown = `shown ${randomUUID()}`;
 const plaintext = `between the two of us ${randomUUID()}`;
+/** What the probes have looked through. */
+const scanned = { curve: '', needles: 0, snapshotMiB: 0, tapMiB: 0 };
 /** Private keys of the keys that are locked before the memory is scanned. */
 const lockedKeys: Needle[] = [];
 const needles: Needle[] = [];
@@ -86,13 +90,21 @@ test.after(async () => {
 test('keys are created, imported, unlocked and used', async () => {
   const { relay } = daemon.quickstart;
   const admin = await adminOf(daemon);
-  await admin.result('create_new_key', ['imported', passphrases.imported, nip19.nsecEncode(imported)]);
+  for (let i = 1; i <= UNLOCKS; i++) {
+    await admin.result('create_new_key', ['imported', passphrases.imported, nip19.nsecEncode(imported)]);
+    if (i === UNLOCKS) break;
+    await admin.result('delete_key', ['imported']);
+    await admin.result('purge_key', ['imported']);
+  }
   await admin.result('create_new_key', ['made', passphrases.first]);
   assert.is((await admin.call('change_passphrase', ['made', passphrases.wrong, 'x'])).error, 'wrong passphrase');
   await admin.result('change_passphrase', ['made', passphrases.first, passphrases.made]);
   await admin.result('lock_key', ['made']);
   assert.is(JSON.parse(await admin.result('unlock_key', ['made', 'a wrong passphrase'])).success, false);
-  assert.is(JSON.parse(await admin.result('unlock_key', ['made', passphrases.made])).success, true);
+  for (let i = 1; i <= UNLOCKS; i++) {
+    assert.is(JSON.parse(await admin.result('unlock_key', ['made', passphrases.made])).success, true);
+    if (i < UNLOCKS) await admin.result('lock_key', ['made']);
+  }
   const machine = { key: 'paired', client_name: 'machine', policy: 'atm-21000' };
   await admin.result('pair', [JSON.stringify({ ...machine, passphrase: passphrases.paired })]);
   await admin.result('pair', [{ ...machine, passphrase: passphrases.wrong, pasphrase: passphrases.mistyped }]);
@@ -166,12 +178,15 @@ test('a heap snapshot of the main thread holds none of the secrets', async () =>
   const snapshot = join(folder, 'main.heapsnapshot');
   await ask({ snapshot });
   assert.equal(findInFile(snapshot, [...needles, ...lockedKeys]), []);
+  scanned.needles = needles.length + lockedKeys.length;
+  scanned.snapshotMiB = mebibytes(snapshot);
 });
 
 test('no message through a port of the main thread holds any of them', () => {
   const tap = readFileSync(tapFile);
   assert.ok(tap.includes('unlock'), 'the tap hears the ports');
   assert.equal(findInFile(tapFile, [...needles, ...lockedKeys]), []);
+  scanned.tapMiB = mebibytes(tapFile);
 });
 
 test('the database and the output hold none of them', () => {
@@ -187,6 +202,7 @@ test('lock_key leaves no copy of the private key in the process', async () => {
   const before = findInMemory(daemon.pid, lockedKeys);
   assert.ok(before.includes('imported key (raw)'), 'the scan sees the key while it is unlocked');
   const admin = await adminOf(daemon);
+  scanned.curve = JSON.parse(await admin.result('get_status')).curve;
   for (const name of ['imported', 'made', 'encrypted', 'plain']) {
     assert.is(await admin.result('lock_key', [name]), '["ok"]');
   }
@@ -228,7 +244,11 @@ test('each probe finds a secret that was planted', async () => {
   const snapshot = join(folder, 'planted.heapsnapshot');
   await ask({ snapshot });
   assert.ok(findInFile(snapshot, planted).includes('planted (hex)'), 'the heap snapshot');
+  const done = { signatures: SIGNATURES, unlocks: UNLOCKS, imports: UNLOCKS, ...scanned };
+  console.log(`R1,R2 ${JSON.stringify({ ...done, found: 0, foundWherePlanted: 3 })}`);
 });
+
+const mebibytes = (file: string) => Math.round(statSync(file).size / 2 ** 20);
 
 /** AES-256-CBC under SHA-256 of the passphrase, as nsecbunkerd did it. */
 function encrypt(key: Uint8Array, passphrase: string): { iv: string; data: string } {

@@ -2,12 +2,15 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Figures, readFigures } from './figures.ts';
 import { groupMembers, killGroup } from './group.ts';
 import { judge, type Verdict } from './judge.ts';
 import { RECORD_FD, type Record } from './record.ts';
 
 export interface FileResult extends Verdict {
   output: string;
+  /** Lines of figures among what it printed. */
+  figures: Figures[];
   ms: number;
 }
 
@@ -82,7 +85,7 @@ export async function runFile(
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Record);
   const seen = { records, exitCode, signal, overran, leftBehind: overran === null ? leftBehind : [] };
-  return { ...judge(seen, allowedSkips), output, ms: performance.now() - begin };
+  return { ...judge(seen, allowedSkips), output, figures: readFigures(output), ms: performance.now() - begin };
 }
 
 /** For the wrapper's own end: no file survives it. */

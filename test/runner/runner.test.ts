@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -20,6 +21,7 @@ interface Expected {
 }
 
 const expected: { [sample: string]: Expected } = {
+  figures: { passed: 2, failed: 0, greenAlone: true },
   passes: { passed: 3, failed: 0, greenAlone: true },
   fails: { passed: 1, failed: 1, problems: ['bad: failed'] },
   'throws-no-error': { passed: 1, failed: 1, problems: ['throws text: failed'], greenAlone: true },
@@ -123,6 +125,26 @@ command('ends with the totals and fails when a file does', async () => {
   assert.match(all.stdout, /^FAIL test\/runner\/samples\/fails\.sample\.ts {2}1 passed, 1 failed/m);
   assert.match(all.stdout, 'one is not two');
   assert.match(all.stdout, /\n1 skipped, .*\n5 passed, 1 failed\n$/);
+});
+command('shows the figures of files that passed; with --long it keeps them, and writes the page', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'redoubt-runner-'));
+  const [ledger, document] = [join(folder, 'results.json'), join(folder, 'page.md')];
+  try {
+    const args = [wrapper, '--dir', samples, '--ending', '.sample.ts', '--ledger', ledger, '--document', document];
+    const short = await run([...args, '/figures']);
+    assert.match(short.stdout, /^ {5}R4,R8 \{"kills":3\}\n {5}R1 \{"probes":\["heap","tap"\]\}$/m);
+    assert.equal(readdirSync(folder), []);
+    const long = await run([...args, '--long', '/figures', '/passes']);
+    assert.is(long.code, 0);
+    const kept = JSON.parse(readFileSync(ledger, 'utf8'));
+    assert.equal(Object.keys(kept), ['test/runner/samples/figures.sample.ts'], 'what shows nothing is not kept');
+    assert.equal(kept['test/runner/samples/figures.sample.ts'].shows, ['R4', 'R8', 'R1']);
+    assert.match(long.stdout, /^R4 +.*not run: /m);
+    assert.match(long.stdout, /promises hold[\s\S]*\n5 passed, 0 failed\n$/);
+    assert.match(readFileSync(document, 'utf8'), '`test/runner/samples/figures.sample.ts`: 2 passed');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 command('succeeds when every test passed', async () => {
   const good = await run([wrapper, '--dir', samples, '--ending', '.sample.ts', '/passes']);
