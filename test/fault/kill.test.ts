@@ -36,7 +36,7 @@ test('audit verify is content, and names the row that was edited by hand', async
   assert.is(JSON.parse(ok.stdout).ok, true);
 
   const database = new Database(join(daemon.data, 'nsecbunker.db'));
-  const row = database.prepare(`SELECT id FROM Log WHERE method = 'sign_event' LIMIT 1 OFFSET 7`).get() as {
+  const row = database.prepare(`SELECT id FROM Log WHERE params LIKE '%"kind":1,%' LIMIT 1 OFFSET 7`).get() as {
     id: number;
   };
   database.prepare(`UPDATE Log SET params = replace(params, '"kind":1', '"kind":7') WHERE id = ?`).run(row.id);
