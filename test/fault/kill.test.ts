@@ -8,7 +8,7 @@ import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { killSigning } from './signing-kill.ts';
 
-const KILLS = Number(process.env.REDOUBT_SIGNING_KILLS ?? 6);
+const KILLS = Number(process.env.REDOUBT_SIGNING_KILLS ?? 5);
 /** How often the whole of the records is compared. */
 const LOOKS = 25;
 

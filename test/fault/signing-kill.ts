@@ -14,15 +14,16 @@ import type { TestDaemon } from '../support/daemon.ts';
 import { adminOf, createPolicy, issueToken } from '../support/provision.ts';
 import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 import { quickVerify } from '../support/sign.ts';
+import { until } from '../support/until.ts';
 
 const CLIENTS = 8;
 const LANES = 3;
-/** The load has run this long at most when the daemon is killed, ms; every sixth kill comes while it starts. */
+/** The load is on for this long at most when the daemon is killed, ms; every fifth kill comes while it starts. */
 const WITHIN_MS = 150;
 const START_WITHIN_MS = 900;
-const EVERY_START = 6;
+const EVERY_START = 5;
 /** Requests of all clients after the last kill, after which they look whether any of them was signed. */
-const LAST_ROUND = 1_000;
+const LAST_ROUND = 300;
 /** A kind whose rule is counted over all clients, and one whose rule is counted for each. */
 const SHARED = 1;
 const OWN = 7;
@@ -72,7 +73,7 @@ interface Params {
  */
 export async function killSigning(daemon: TestDaemon, kills: number, lookEvery: number): Promise<KilledSigning> {
   // So that some of the kills come while the last uses are fought for.
-  const limits: Limits = { shared: 24 * kills, own: 6 * kills };
+  const limits: Limits = { shared: 40 * kills, own: 5 * kills };
   await daemon.start();
   const { clients, policy, remote } = await pairClients(daemon, limits);
   const killed: KilledSigning = {
@@ -88,6 +89,7 @@ export async function killSigning(daemon: TestDaemon, kills: number, lookEvery: 
   const go = (isOver: () => boolean) =>
     Promise.all(clients.map((client) => load(client, { remote, relay: daemon.quickstart.relay, killed, isOver })));
 
+  const answered = () => clients.reduce((sum, { seen }) => sum + seen.size, killed.refused);
   while (killed.kills < kills) {
     killed.kills++;
     if (killed.kills % EVERY_START === 0) {
@@ -98,7 +100,9 @@ export async function killSigning(daemon: TestDaemon, kills: number, lookEvery: 
       await starting;
       killed.whileStarting++;
     } else {
+      const before = answered();
       const running = go(() => false);
+      await until('the load is on', () => answered() > before);
       await sleep(Math.random() * WITHIN_MS);
       await daemon.kill();
       await running;
