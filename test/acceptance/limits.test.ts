@@ -175,6 +175,7 @@ test('a request whose deadline has passed is not signed, not recorded and not co
   assert.is(usesCounted(hurried, policy), 0);
   assert.equal(auditRows(hurried, client.pubkey, 'sign_event'), []);
   assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
+  console.log(`R20 ${JSON.stringify({ late: 1, signed: 0, recorded: 0, answer: error })}`);
   client.close();
 });
 

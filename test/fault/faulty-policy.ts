@@ -20,10 +20,10 @@ if (!isMainThread) {
   const orders = getEnvironmentData(COMMIT_FAULT) as unknown as Int32Array;
   const { prepare } = Database.prototype;
   Database.prototype.prepare = function (this: Database.Database, sql: string) {
-    const statement = prepare.call(this, sql);
+    const statement = prepare.call(this, sql) as Database.Statement;
     if (!/^\s*commit/i.test(sql)) return statement;
-    const run = statement.run.bind(statement);
-    statement.run = (...values) => {
+    const run = statement.run.bind(statement) as (...values: unknown[]) => Database.RunResult;
+    statement.run = (...values: unknown[]) => {
       assertCommits(orders);
       return run(...values);
     };
