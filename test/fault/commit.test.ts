@@ -10,6 +10,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, usesCounted } from '../support/database.ts';
+import { printFigures } from '../support/figures.ts';
 import { adminOf, type Paired, pair } from '../support/provision.ts';
 import { RpcClient, type RpcResponse } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
@@ -119,7 +120,7 @@ test('a daemon whose commit never returns ends when it is told to, and has signe
   const client = await new RpcClient(secretKey, remote).open(daemon.quickstart.relay);
   open.push(client);
   await assertRecovered({ ...made, client }, signed(made.client) + REQUESTS);
-  console.log(`R8 ${JSON.stringify(figures)}`);
+  printFigures('R8', figures);
   assert.is(figures.signedMeanwhile, 0);
 });
 

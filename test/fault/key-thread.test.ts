@@ -9,6 +9,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, change, usesCounted } from '../support/database.ts';
+import { printFigures } from '../support/figures.ts';
 import { adminOf, type Paired, pair } from '../support/provision.ts';
 import type { RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
@@ -49,7 +50,7 @@ test.after(async () => {
   admin?.close();
   for (const client of open) client.close();
   await daemon.remove();
-  for (const [promise, seen] of Object.entries(figures)) console.log(`${promise} ${JSON.stringify(seen)}`);
+  for (const [promise, seen] of Object.entries(figures)) printFigures(promise, seen);
 });
 
 const template = () =>

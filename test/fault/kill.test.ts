@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
+import { printFigures } from '../support/figures.ts';
 import { killSigning } from './signing-kill.ts';
 
 const KILLS = Number(process.env.REDOUBT_SIGNING_KILLS ?? 5);
@@ -25,7 +26,7 @@ test.after(() => daemon.remove());
 
 test(`${KILLS} kills: no counter lets one too many through, and no signature leaves unrecorded`, async () => {
   const killed = await killSigning(daemon, KILLS, Math.ceil(KILLS / LOOKS));
-  console.log(`R4 ${JSON.stringify(killed)}`);
+  printFigures('R4', killed);
   assert.is(killed.kills, KILLS);
   assert.ok(killed.seen > KILLS && killed.refused > 0);
 });

@@ -8,6 +8,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, rows } from '../support/database.ts';
+import { printFigures } from '../support/figures.ts';
 import { adminOf, createPolicy, issueToken } from '../support/provision.ts';
 import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 
@@ -72,7 +73,7 @@ test(`a limit of 1 under ${CLIENTS} clients at once lets exactly one through, ${
     clients.map((client) => won.get(client) ?? 0),
     'a row for each of those that had it',
   );
-  console.log(`R6 ${JSON.stringify({ rounds: ROUNDS, clients: CLIENTS, allowed: ROUNDS, winners: won.size })}`);
+  printFigures('R6', { rounds: ROUNDS, clients: CLIENTS, allowed: ROUNDS, winners: won.size });
   admin.close();
   for (const client of clients) client.close();
 });

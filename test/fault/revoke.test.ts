@@ -7,6 +7,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, rows } from '../support/database.ts';
+import { printFigures } from '../support/figures.ts';
 import { adminOf, type Paired, pair } from '../support/provision.ts';
 import type { RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
@@ -29,7 +30,7 @@ test.before(async () => {
   admin = await adminOf(daemon);
 });
 test.after(async () => {
-  console.log(`R19 ${JSON.stringify(figures)}`);
+  printFigures('R19', figures);
   admin?.close();
   await daemon.remove();
 });

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { MIGRATION_NAMES } from '../../src/store/migration-names.ts';
 import { MIGRATIONS } from '../../src/store/migrations/list.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
+import { printFigures } from '../support/figures.ts';
 import { folder, legacy } from './folder.ts';
 
 const open = (databasePath: string, keysInKeystore = 0, allowEmptyDatabase = false) =>
@@ -168,7 +169,7 @@ test('WAL and FULL are in force on the connection, also where the file was left 
     await close(store);
   }
   assert.equal(seen, Array(4).fill({ journal_mode: 'wal', synchronous: FULL }));
-  console.log(`R5 ${JSON.stringify({ starts: seen.length, ...seen[0] })}`);
+  printFigures('R5', { starts: seen.length, ...seen[0] });
 });
 
 /** A file system that has no write-ahead log: what the connection says of it is all that the store can go by. */
