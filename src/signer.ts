@@ -43,6 +43,8 @@ import { workerFile } from './worker-files.ts';
 const HUNG_CHECK_MS = 1_000;
 /** A database that is adopted is copied first, however large it is. */
 const OPEN_MS = 3_600_000;
+/** On a disk that stands still the last transaction never ends; whoever stops us (systemd: 15 s) is not to lose patience. */
+const CLOSE_MS = 5_000;
 
 /**
  * The actors of one daemon and the links between them. The main thread runs this: it moves ciphertext, names, public
@@ -157,7 +159,7 @@ export class Signer {
     await this.#keys?.lockAll();
     await this.#blanks?.close();
     await this.#vault.link?.ask('forgetAll', null).catch(() => {});
-    await this.#policy.link?.ask('close', null).catch(() => {});
+    await this.#policy.link?.ask('close', null, { timeoutMs: CLOSE_MS }).catch(() => {});
     await this.#admin.link?.ask('close', null).catch(() => {});
     const left = until - this.#clock.mono();
     await Promise.all([this.#relays?.drain(left), this.#clientRelays?.drain(left)]);

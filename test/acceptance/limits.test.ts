@@ -9,6 +9,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, lockDatabase, usesCounted } from '../support/database.ts';
+import { printFigures } from '../support/figures.ts';
 import { adminOf, createPolicy, issueToken, type Paired, pair } from '../support/provision.ts';
 import { parseBunkerUrl, RpcClient, type RpcResponse } from '../support/rpc.ts';
 import { quickFinalize } from '../support/sign.ts';
@@ -175,6 +176,7 @@ test('a request whose deadline has passed is not signed, not recorded and not co
   assert.is(usesCounted(hurried, policy), 0);
   assert.equal(auditRows(hurried, client.pubkey, 'sign_event'), []);
   assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
+  printFigures('R20', { late: 1, signed: 0, recorded: 0, answer: error });
   client.close();
 });
 

@@ -1,10 +1,11 @@
 // deadline: 120 s
 /**
- * No audit row, no signature: while another program holds the database's lock, and while the disk is full, every request
- * that uses a key is refused in so many words, health is red, and service resumes by itself (docs/POLICY.md).
+ * No audit row, no signature: while another program holds the database's lock, while the disk is full, and while the file
+ * is gone, every request that uses a key is refused in so many words, health is red, and service resumes by itself
+ * (docs/POLICY.md).
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateSecretKey, getPublicKey, verifyEvent } from 'nostr-tools';
@@ -13,14 +14,19 @@ import * as assert from 'uvu/assert';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, lockDatabase, usesCounted } from '../support/database.ts';
+import { printFigures } from '../support/figures.ts';
 import { adminOf, pair } from '../support/provision.ts';
-import type { RpcResponse } from '../support/rpc.ts';
+import { RpcClient, type RpcResponse } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const LOCKED_MS = 3_500;
 const HEALTHY_WITHIN_MS = 5_000;
 const DISK_MIB = 8;
 const RULES = [{ method: 'sign_event', kind: 1, use_count: 10_000 }, { method: 'nip44_encrypt' }];
+
+/** What was asked of a database that could not be had, and what was signed all the same. */
+const figures: { [fault: string]: { refused: number; signed: number } } = {};
+test.after(() => printFigures('R7', figures));
 
 const template = () =>
   JSON.stringify({ kind: 1, content: crypto.randomUUID(), tags: [], created_at: Math.floor(Date.now() / 1000) });
@@ -68,7 +74,9 @@ test('while another process holds the write lock nothing is signed; service resu
       const refused = client.received.filter(({ error }) => error !== undefined);
       assert.ok(refused.length > 10, 'those that waited for two seconds were told');
       refused.forEach(assertRefused);
-      assert.is(client.received.filter(({ result }) => result.includes('"sig"')).length, 1);
+      const early = client.received.filter(({ result }) => result.includes('"sig"')).length - 1;
+      figures.locked = { refused: refused.length, signed: early };
+      assert.is(early, 0);
       const { code, writable, reasons } = await health(daemon);
       assert.equal({ code, writable }, { code: 503, writable: false });
       assert.match(reasons.join(), 'another program holds the lock');
@@ -83,6 +91,45 @@ test('while another process holds the write lock nothing is signed; service resu
     assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
     assert.is(auditRows(daemon, client.pubkey, 'sign_event').length, signed + 2);
     assert.is(usesCounted(daemon, policy), signed + 2);
+  } finally {
+    admin.close();
+    client.close();
+    await daemon.remove();
+  }
+});
+
+test('while the file is gone nothing is signed; service resumes when it is back', async () => {
+  const daemon = await new TestDaemon({ env: { REDOUBT_KEYSTORE_LOG_N: '14' } }).start();
+  const admin = await adminOf(daemon);
+  const { client, policy } = await pair(admin, daemon.quickstart, RULES);
+  const path = join(daemon.data, 'nsecbunker.db');
+  try {
+    assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
+    renameSync(path, `${path}.gone`);
+    for (let i = 0; i < 10; i++) {
+      assertRefused(await client.call('sign_event', [template()]));
+      assertRefused(await client.call('nip44_encrypt', [peer, 'text']));
+    }
+    figures.gone = { refused: 20, signed: 0 };
+    const sick = await health(daemon);
+    assert.equal({ code: sick.code, writable: sick.writable }, { code: 503, writable: false });
+    assert.match(sick.reasons.join(), 'moved or deleted');
+    renameSync(`${path}.gone`, path);
+    await until('healthy', async () => (await health(daemon)).code === 200, HEALTHY_WITHIN_MS);
+    assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
+    assert.is(auditRows(daemon, client.pubkey, 'sign_event').length, 2);
+    assert.is(usesCounted(daemon, policy), 2);
+
+    // Gone for good: a start does not begin a new one in silence, since there are keys.
+    await daemon.stop();
+    renameSync(path, `${path}.gone`);
+    const refused = await daemon.start().then(() => '', String);
+    assert.match(refused, 'ended with 1');
+    renameSync(`${path}.gone`, path);
+    await daemon.start();
+    const back = await new RpcClient(client.secretKey, client.remote).open(daemon.quickstart.relay);
+    assert.ok(verifyEvent(JSON.parse(await back.result('sign_event', [template()]))));
+    back.close();
   } finally {
     admin.close();
     client.close();
@@ -139,6 +186,7 @@ test.after(() => {
         assertRefused(await client.call('sign_event', [template()]));
         assertRefused(await client.call('nip44_encrypt', [peer, 'text']));
       }
+      figures.full = { refused: 21, signed: 0 };
       assert.is(await client.result('ping'), 'pong');
       const sick = await health(daemon);
       assert.equal({ code: sick.code, writable: sick.writable }, { code: 503, writable: false });

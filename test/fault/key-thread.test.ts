@@ -9,6 +9,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, change, usesCounted } from '../support/database.ts';
+import { printFigures } from '../support/figures.ts';
 import { adminOf, type Paired, pair } from '../support/provision.ts';
 import type { RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
@@ -19,6 +20,11 @@ const DEADLINE_MS = 6_000;
 const RESTARTS = 5;
 const PASSPHRASE = 'a passphrase of this test';
 
+/** Of the keys beside the one that failed, and of the crash loop. */
+const figures = {
+  R9: {} as { [fault: string]: { signedBeside: number; errorsBeside: number } },
+  R10: { restarts: 0, quarantined: 0, errorsBeside: 0 },
+};
 const daemon = new TestDaemon({
   entry: fileURLToPath(new URL('faulty-daemon.ts', import.meta.url)),
   env: {
@@ -44,6 +50,7 @@ test.after(async () => {
   admin?.close();
   for (const client of open) client.close();
   await daemon.remove();
+  for (const [promise, seen] of Object.entries(figures)) printFigures(promise, seen);
 });
 
 const template = () =>
@@ -119,6 +126,7 @@ for (const fault of ['throw', 'exit', 'memory', 'loop'] as const) {
     await until('both sign again', () => here.signed > before + 20 && there.signed > beside + 20);
     await Promise.all([here.end(), there.end()]);
 
+    figures.R9[fault] = { signedBeside: there.signed, errorsBeside: there.errors.length };
     assert.equal(there.errors, []);
     assertCounted(sound, there.signed);
     assert.is(usesCounted(daemon, sound.policy), there.signed);
@@ -151,12 +159,14 @@ test('a key in a crash loop is quarantined, health names it, and unlocking it br
   const { code, reasons } = await health();
   assert.is(code, 503);
   assert.match(reasons.join(), 'key sick is quarantined');
+  Object.assign(figures.R10, { restarts: RESTARTS, quarantined: 1 });
   assert.is(sick.client.received.length, answers);
 
   assert.is(JSON.parse(await admin.result('unlock_key', ['sick', PASSPHRASE])).success, true);
   assert.ok(verifyEvent(JSON.parse(await sick.client.result('sign_event', [template()]))));
   assert.is((await health()).code, 200);
   await beside.end();
+  figures.R10.errorsBeside = beside.errors.length;
   assert.equal(beside.errors, []);
 });
 

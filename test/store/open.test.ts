@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { MIGRATION_NAMES } from '../../src/store/migration-names.ts';
 import { MIGRATIONS } from '../../src/store/migrations/list.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
+import { printFigures } from '../support/figures.ts';
 import { folder, legacy } from './folder.ts';
 
 const open = (databasePath: string, keysInKeystore = 0, allowEmptyDatabase = false) =>
@@ -147,13 +148,51 @@ test('a first start that was killed after its first migration goes on', async ()
   await close(store);
 });
 
-test('WAL and FULL are in force on the connection', async () => {
-  const store = await opened(join(folder(), 'new.db'));
-  assert.is(store.db.pragma('journal_mode', { simple: true }), 'wal');
-  assert.is(store.db.pragma('synchronous', { simple: true }), 2);
-  assert.is(store.db.pragma('busy_timeout', { simple: true }), 50);
-  await close(store);
+const FULL = 2;
+const durability = ({ db }: Store) => ({
+  journal_mode: db.pragma('journal_mode', { simple: true }),
+  synchronous: db.pragma('synchronous', { simple: true }),
 });
+
+test('WAL and FULL are in force on the connection, also where the file was left in another mode', async () => {
+  const path = join(folder(), 'new.db');
+  const seen = [];
+  for (const mode of ['new', 'delete', 'persist', 'wal']) {
+    if (mode !== 'new') {
+      const db = new Database(path);
+      assert.is(db.pragma(`journal_mode = ${mode}`, { simple: true }), mode);
+      db.close();
+    }
+    const store = await opened(path);
+    seen.push(durability(store));
+    assert.is(store.db.pragma('busy_timeout', { simple: true }), 50);
+    await close(store);
+  }
+  assert.equal(seen, Array(4).fill({ journal_mode: 'wal', synchronous: FULL }));
+  printFigures('R5', { starts: seen.length, ...seen[0] });
+});
+
+/** A file system that has no write-ahead log: what the connection says of it is all that the store can go by. */
+for (const [weaker, line] of [
+  ['journal_mode', /journal_mode delete, synchronous 2/],
+  ['synchronous', /journal_mode wal, synchronous 1/],
+] as const) {
+  test(`a file that cannot be had with the right ${weaker} is refused`, async () => {
+    const { pragma } = Database.prototype;
+    Database.prototype.pragma = function (this: Database.Database, source: string, options?: Database.PragmaOptions) {
+      const wanted = { 'journal_mode = WAL': 'journal_mode = DELETE', 'synchronous = FULL': 'synchronous = NORMAL' };
+      const weak = source.startsWith(weaker) ? (wanted[source as keyof typeof wanted] ?? source) : source;
+      return pragma.call(this, weak, options);
+    } as typeof pragma;
+    try {
+      const result = await open(join(folder(), 'weak.db'));
+      assert.not.ok(result.ok);
+      if (!result.ok) assert.match(result.refusal, line);
+    } finally {
+      Database.prototype.pragma = pragma;
+    }
+  });
+}
 
 const digest = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 
-type Filter = { kinds?: number[]; authors?: string[]; '#p'?: string[] };
-type Event = { id: string; kind: number; pubkey: string; tags: string[][] };
+export type Filter = { kinds?: number[]; authors?: string[]; '#p'?: string[] };
+export type Event = { id: string; kind: number; pubkey: string; tags: string[][] };
 
 export class BroadcastRelay {
   #server: WebSocketServer | undefined;
@@ -54,7 +54,7 @@ export class BroadcastRelay {
   }
 }
 
-function wants({ kinds, authors, '#p': p }: Filter, event: Event): boolean {
+export function wants({ kinds, authors, '#p': p }: Filter, event: Event): boolean {
   return (
     (kinds?.includes(event.kind) ?? true) &&
     (authors?.includes(event.pubkey) ?? true) &&

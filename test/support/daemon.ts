@@ -87,7 +87,8 @@ export class TestDaemon {
     child.stderr!.on('data', (chunk) => (this.#output += chunk));
     const until = Date.now() + START_MS;
     while (!existsSync(ready)) {
-      if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}:\n${this.#output}`);
+      const ended = child.exitCode ?? child.signalCode;
+      if (ended !== null) throw new Error(`the daemon ended with ${ended}:\n${this.#output}`);
       if (Date.now() > until) throw new Error(`the daemon was not ready in time:\n${this.#output}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

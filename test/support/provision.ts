@@ -13,6 +13,7 @@ export interface Rule {
   method: string;
   kind?: number | string;
   use_count?: number;
+  use_count_per_token?: number;
 }
 
 export async function createPolicy(admin: RpcClient, name: string, rules: Rule[]): Promise<number> {

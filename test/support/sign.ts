@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { signSchnorr } from 'tiny-secp256k1';
+import { signSchnorr, verifySchnorr } from 'tiny-secp256k1';
 import type { SignedEvent } from './clients.ts';
 
 /** nostr-tools' finalizeEvent, an order of magnitude quicker: tests that send thousands of events need it. */
@@ -8,8 +8,20 @@ export function quickFinalize(
   secretKey: Uint8Array,
   pubkey: string,
 ): SignedEvent {
-  const serialized = JSON.stringify([0, pubkey, template.created_at, template.kind, template.tags, template.content]);
-  const id = createHash('sha256').update(serialized).digest();
+  const id = hashOf({ ...template, pubkey });
   const sig = Buffer.from(signSchnorr(id, secretKey, randomBytes(32))).toString('hex');
   return { ...template, pubkey, id: id.toString('hex'), sig };
+}
+
+/** nostr-tools' verifyEvent, as much quicker. */
+export function quickVerify(event: SignedEvent): boolean {
+  const id = hashOf(event);
+  if (id.toString('hex') !== event.id) return false;
+  return verifySchnorr(id, Buffer.from(event.pubkey, 'hex'), Buffer.from(event.sig, 'hex'));
+}
+
+function hashOf({ pubkey, created_at, kind, tags, content }: Omit<SignedEvent, 'id' | 'sig'>): Buffer {
+  return createHash('sha256')
+    .update(JSON.stringify([0, pubkey, created_at, kind, tags, content]))
+    .digest();
 }
