@@ -29,12 +29,7 @@ export interface Layer {
 export const CANARY = 'cAnArY7q'.repeat(4);
 /** A private key, in hex. */
 export const CANARY_KEY = 'c0ffee77'.repeat(8);
-export const SECRET_TRACES = [
-  'cAnArY7q',
-  'c0ffee77c0ff',
-  'C0FFEE77C0FF',
-  Buffer.from(CANARY).toString('base64').slice(0, 24),
-];
+const TRACES = ['cAnArY7q', 'c0ffee77c0ff', 'C0FFEE77C0FF', Buffer.from(CANARY).toString('base64').slice(0, 24)];
 
 /** Fixed, so that what is found is found again; REDOUBT_FUZZ_SEED=random or a number looks elsewhere. */
 export const SEED = seed(process.env.REDOUBT_FUZZ_SEED);
@@ -43,6 +38,10 @@ export const SCALE = Number(process.env.REDOUBT_FUZZ_SCALE ?? 1);
 
 function seed(text: string | undefined): number {
   return text === 'random' ? randomInt(2 ** 31) : Number(text ?? 20_260_101);
+}
+
+export function hasTrace(text: string): boolean {
+  return TRACES.some((trace) => text.includes(trace));
 }
 
 /** Text of an input; bytes that are no UTF-8 are read as a socket's reader would. */
@@ -58,8 +57,7 @@ export function bytesOf(input: Input): Buffer {
 export function check(layer: Layer, input: Input): Judged {
   const judged = layer.judge(input);
   for (const text of judged.said) {
-    for (const trace of SECRET_TRACES)
-      assert.not.ok(text.includes(trace), `${layer.name} says a secret: ${judged.outcome}`);
+    for (const trace of TRACES) assert.not.ok(text.includes(trace), `${layer.name} says a secret: ${judged.outcome}`);
     assert.ok(text.length <= 4_096, `${layer.name} says ${text.length} characters`);
   }
   assert.ok(judged.size <= 8 * bytesOf(input).length + 4_096, `${layer.name} made ${judged.size} of it`);

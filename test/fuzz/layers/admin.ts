@@ -7,8 +7,9 @@ import { asSecret } from '../../../src/actor/protocol.ts';
 import { methods } from '../../../src/admin/methods/index.ts';
 import { readRequest, requestFingerprint, wipeRequest } from '../../../src/admin/params.ts';
 import { looksLikeRpc } from '../../../src/nip46/request.ts';
-import { bytesOf, CANARY, CANARY_KEY, type Layer, SECRET_TRACES, textOf } from '../layer.ts';
+import { bytesOf, CANARY, CANARY_KEY, hasTrace, type Layer, textOf } from '../layer.ts';
 import { mutatedJson, rawText } from '../mutate.ts';
+import { depthOf, naiveJson } from './naive-json.ts';
 
 const nsec = nsecEncode(Buffer.from(CANARY_KEY, 'hex'));
 const pubkey = 'ab'.repeat(32);
@@ -72,14 +73,10 @@ export const adminRequests: Layer = {
     return { outcome: 'accepted', said, size };
   },
   isValid: (input) => {
-    const value = naive(bytesOf(input));
+    const value = naiveJson(bytesOf(input));
     return value !== undefined && depthOf(textOf(bytesOf(input))) <= 64 && request.safeParse(value).success;
   },
 };
-
-function hasTrace(text: string): boolean {
-  return SECRET_TRACES.some((trace) => text.includes(trace));
-}
 
 /** What of a request is no secret, read without any care. */
 function openText(text: string): string {
@@ -90,7 +87,7 @@ function openText(text: string): string {
     const kept = secret.find(({ index }) => index === i);
     if (kept === undefined) return param;
     if (kept.open === null) return null;
-    const value = typeof param === 'string' ? (naive(Buffer.from(param)) ?? null) : param;
+    const value = typeof param === 'string' ? (naiveJson(Buffer.from(param)) ?? null) : param;
     if (typeof value !== 'object' || value === null) return null;
     // The names of members are no secrets; their values are, but for those that the method knows.
     return Object.entries(value).map(([name, member]) =>
@@ -103,23 +100,4 @@ function openText(text: string): string {
 function namesIn([name, value]: [string, unknown]): unknown {
   const inner = typeof value === 'object' && value !== null ? Object.entries(value).map(namesIn) : null;
   return [name, inner];
-}
-
-function naive(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch {
-    return undefined;
-  }
-}
-
-/** In the text, and not in the value: of two members under one key the value has only the last. */
-function depthOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (const bracket of text.replace(/"(\\.|[^"\\])*"/gs, '').replace(/[^[\]{}]/g, '')) {
-    depth += '[{'.includes(bracket) ? 1 : -1;
-    deepest = Math.max(deepest, depth);
-  }
-  return deepest;
 }
