@@ -81,3 +81,8 @@ export function fuzz(layer: Layer, cases: number): { accepted: number; refused: 
   );
   return { accepted, refused };
 }
+
+/** The name as a file has it. */
+export function slug(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+}
