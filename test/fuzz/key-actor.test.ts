@@ -30,7 +30,7 @@ const CASES = Number(process.env.REDOUBT_FUZZ_EVENTS ?? 12_000) * SCALE;
 /** After so many events every memory of the actor is as full as it gets. */
 const WARM = Math.min(20_000, CASES / 4);
 const BATCH = 10_000;
-const GROWTH = 24 * 2 ** 20;
+const GROWTH = 4 * 2 ** 20;
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { fuzz, SCALE } from './layer.ts';
 import { LAYERS } from './layers/index.ts';
 
-const CASES = Number(process.env.REDOUBT_FUZZ_CASES ?? 3_000) * SCALE;
+const CASES = Number(process.env.REDOUBT_FUZZ_CASES ?? 2_000) * SCALE;
 const figures: Record<string, { accepted: number; refused: number; refusals: number }> = {};
 
 for (const layer of LAYERS) {

@@ -16,7 +16,7 @@ const pubkey = 'ab'.repeat(32);
 const rule = { method: 'sign_event', kind: 1, use_count: '3', expires_at: '2027-01-31T12:00:00Z' };
 const uri = `nostrconnect://${pubkey}?relay=wss%3A%2F%2Fr.example&secret=${CANARY}`;
 
-const REQUESTS: [method: string, params: unknown[]][] = [
+export const ADMIN_REQUESTS: [method: string, params: unknown[]][] = [
   ['unlock_key', ['key', CANARY]],
   ['create_new_key', ['key', CANARY, nsec, CANARY]],
   ['create_new_key', ['key', CANARY, CANARY_KEY]],
@@ -53,7 +53,10 @@ const secretsOf = (name: string) => methods.get(name)?.secret ?? null;
 export const adminRequests: Layer = {
   name: 'admin request',
   inputs: fc.oneof(
-    { weight: 9, arbitrary: mutatedJson(REQUESTS.map(([method, params], i) => ({ id: `id ${i}`, method, params }))) },
+    {
+      weight: 9,
+      arbitrary: mutatedJson(ADMIN_REQUESTS.map(([method, params], i) => ({ id: `id ${i}`, method, params }))),
+    },
     { weight: 1, arbitrary: rawText },
   ),
   judge(input) {

@@ -129,7 +129,7 @@ const relayFrames: Layer = {
     {
       weight: 9,
       arbitrary: mutatedJson([
-        ['EVENT', 'sub "1\\', EVENT],
+        ['EVENT', 'sub "{1\\', EVENT],
         ['OK', EVENT.id, true, 'duplicate: x'],
         ['EOSE', 'sub'],
         ['CLOSED', 'sub', 'auth-required: x'],
