@@ -20,7 +20,12 @@ const AUTOUNLOCK = [
   'REDOUBT_AUTOUNLOCK_PASSPHRASES_FILE',
 ];
 /** Variables of the deployment material itself, and of tests. */
-const NOT_THE_DAEMONS = ['REDOUBT_PASSPHRASE_FILE', 'REDOUBT_PROBE_SIGNATURES'];
+const NOT_THE_DAEMONS = [
+  'REDOUBT_PASSPHRASE_FILE',
+  'REDOUBT_PROBE_SIGNATURES',
+  'REDOUBT_FUZZ_SEED',
+  'REDOUBT_FUZZ_SCALE',
+];
 function commands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(commands)];
 }

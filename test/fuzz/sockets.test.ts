@@ -72,7 +72,11 @@ test(`the embedded relay, ${ROUNDS} rounds`, async () => {
         if (client.closed !== null) client = await RawClient.connect(relay.url!);
         for (const text of texts) client.send(text);
         figures.framesToRelay += texts.length;
-        await Promise.race([client.settled(), until(() => client.closed !== null)]);
+        client.send(['REQ', 'the last', { kinds: [] }]);
+        await until(
+          () => client.closed !== null || client.frames.some(([type, id]) => type === 'EOSE' && id === 'the last'),
+        );
+        client.send(['CLOSE', 'the last']);
         // Each frame has one answer at most, and none says much.
         assert.ok(client.frames.length <= texts.length + 2);
         for (const frame of client.frames) assert.ok(JSON.stringify(frame).length < 1_000);
