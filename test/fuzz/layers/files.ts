@@ -44,7 +44,10 @@ const CONFIGS = [
 ];
 
 const relays = z.array(z.string().refine((text) => /^wss?:\/\/[^\s,]+$/.test(text) && URL.canParse(text)));
-const admins = z.array(z.string().refine((text) => /^[0-9a-fA-F]{64}$/.test(text) || decodes('npub', text)));
+// In lower case: nobody writes one in capitals but a QR code, and the refusal names the place.
+const admins = z.array(
+  z.string().refine((text) => /^[0-9a-fA-F]{64}$/.test(text) || (text.startsWith('npub1') && decodes('npub', text))),
+);
 const privateKey = z.string().refine((text) => {
   const trimmed = text.replace(/^[ \t-\r]+|[ \t-\r]+$/g, '');
   return /^[0-9a-fA-F]{64}$/.test(trimmed) || (trimmed.length <= 1_000 && decodes('nsec', trimmed));
