@@ -12,7 +12,7 @@ import { asSecret } from '../../src/actor/protocol.ts';
 import { loadCurve } from '../../src/curve/load.ts';
 import { KeyActor, type ToMain } from '../../src/key/actor.ts';
 import type { Policy } from '../../src/key/policy-door.ts';
-import type { KeyLimits, Outcome } from '../../src/key/protocol.ts';
+import type { KeyLimits, Lane, Outcome } from '../../src/key/protocol.ts';
 import { StageReporter } from '../../src/metrics/stage-reporter.ts';
 import { deriveReplayKey } from '../../src/nip46/envelope.ts';
 import { eventId } from '../../src/nip46/event.ts';
@@ -55,6 +55,9 @@ const limits: KeyLimits = {
   requestDeadline: 10_000,
   maxContent: 65_536,
 };
+
+/** Most come as a bound client's do. */
+const LANES: readonly Lane[] = ['stranger', 'overflow'];
 
 let seq = 0;
 let signatures = 0;
@@ -182,7 +185,8 @@ async function handled(given: Case): Promise<void> {
   done = [];
   const before = signatures;
   const mine = ++seq;
-  await actor.handle({ seq: mine, raw: eventOf(given, mine), arrived: 1000, lane: 'normal', again: false });
+  const lane = LANES[mine % 16] ?? 'normal';
+  await actor.handle({ seq: mine, raw: eventOf(given, mine), arrived: 1000, lane, again: mine % 7 === 0 });
   assert.is(done.length, 1);
   const [{ seq: ended, outcome, response }] = done as [(typeof done)[number]];
   assert.is(ended, mine);
