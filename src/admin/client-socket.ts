@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws';
+import { plainLine } from '../relay/plain-line.ts';
 
 /** How long a relay may take to be ready, ms. */
 const CONNECT_MS = 5_000;
@@ -44,9 +45,9 @@ export class ClientSocket {
       socket.on('open', () => socket.send(JSON.stringify(['REQ', SUBSCRIPTION, options.filter])));
       socket.on('message', (data) => {
         const message = parse(String(data));
-        if (message[0] === 'CLOSED') end(`the relay refused the subscription: ${String(message[2])}`);
+        if (message[0] === 'CLOSED') end(`the relay refused the subscription: ${textOf(message[2])}`);
         if (message[0] === 'EVENT') options.onEvent(message[2]);
-        if (message[0] === 'OK') options.onOk(String(message[1]), message[2] === true, String(message[3] ?? ''));
+        if (message[0] === 'OK') options.onOk(textOf(message[1]), message[2] === true, textOf(message[3]));
         if (message[0] !== 'EOSE') return;
         clearTimeout(timer);
         made.#ready = true;
@@ -78,4 +79,9 @@ function parse(text: string): unknown[] {
   } catch {
     return [];
   }
+}
+
+/** An object that a relay sends need not have a text; what it says is shown on a terminal. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? plainLine(value) : '';
 }

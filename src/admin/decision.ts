@@ -10,13 +10,14 @@ export type Decision =
 const MOST_LABEL = 256;
 
 /**
- * Reads the result of an admin's response to `acl`: JSON `["always", description?, scope?]`, `["never", ...]`,
- * `["once"]`. Whatever else it is denies.
+ * Reads the result of an admin's response to `acl`: `["always", description?, scope?]`, `["never", ...]`, `["once"]`, or
+ * the JSON of one. Whatever else it is denies.
  */
-export function readDecision(result: string): Decision {
-  let given: unknown;
+export function readDecision(result: unknown): Decision {
+  let given = result;
   try {
-    given = JSON.parse(result);
+    // Written as JSON only to be read again, a number that is none would come back as null: no kind at all.
+    if (typeof result === 'string') given = JSON.parse(result);
   } catch {
     return { verdict: 'deny' };
   }

@@ -22,8 +22,8 @@ export interface AdminRequest {
 /** A decrypted answer of an admin to what the daemon asked. */
 export interface AdminResponse {
   id: string;
-  /** JSON, mostly. */
-  result: string;
+  /** As it came: JSON text, mostly. */
+  result: unknown;
 }
 
 const MAX_ID = 256;
@@ -97,7 +97,7 @@ export function readResponse(plaintext: Uint8Array): AdminResponse | null {
   if (typeof message !== 'object' || message === null) return null;
   const { id, result, method } = message as { id?: unknown; result?: unknown; method?: unknown };
   if (method !== undefined || typeof id !== 'string' || id.length > MAX_ID) return null;
-  return { id, result: typeof result === 'string' ? result : JSON.stringify(result ?? null) };
+  return { id, result };
 }
 
 /** A parameter that is JSON text; null when it is none, or no object: text within text would hide its secrets. */

@@ -102,10 +102,15 @@ async function prompt(question: string, { stdin, stderr }: Terminal): Promise<Se
 
 /** Chunks as they are typed; ending the loop leaves standard input open for the next question. */
 async function* typed(stdin: Readable): AsyncGenerator<Uint8Array> {
-  for (;;) {
+  // The end may have come with the last chunk.
+  while (!stdin.readableEnded) {
     stdin.resume();
     const { promise, resolve } = Promise.withResolvers<Uint8Array | null>();
-    const onData = (chunk: Uint8Array) => resolve(chunk);
+    // At once: of several chunks that wait, the others would be given to nobody.
+    const onData = (chunk: Uint8Array) => {
+      stdin.pause();
+      resolve(chunk);
+    };
     const onEnd = () => resolve(null);
     stdin.once('data', onData);
     stdin.once('end', onEnd);

@@ -35,13 +35,16 @@ export function inspectDatabase(path: string): Inspected {
     return readSchema(path);
   } catch (error) {
     const fault = databaseFault(error);
-    if (fault === null) throw error;
-    return refused(path, `cannot be opened: ${fault.reason}. Nothing was written`);
+    if (fault !== null) return refused(path, `cannot be opened: ${fault.reason}. Nothing was written`);
+    // SQLite finds no words of its own for a header of another format, or a table that lacks the column asked for.
+    if (!(error instanceof Database.SqliteError)) throw error;
+    return refused(path, `is damaged, or not of a kind that is known here (${error.code}). Nothing was written`);
   }
 }
 
+/** Names of tables and migrations are quoted as the file has them, but for what steers a terminal. */
 function refused(path: string, what: string): Inspected {
-  return { ok: false, refusal: `the database ${path} ${what}` };
+  return { ok: false, refusal: `the database ${path} ${what.replace(/[\p{Cc}\p{Cf}]+/gu, ' ')}` };
 }
 
 function firstBytes(path: string): string {

@@ -57,6 +57,11 @@ export async function openStore(options: StoreOptions): Promise<Opened> {
     if (fault !== null) return { ok: false, refusal: `the database ${path} cannot be opened: ${fault.reason}` };
     const code = (error as { code?: unknown }).code;
     if (typeof code !== 'string') throw error;
+    if (code.startsWith('SQLITE_'))
+      return {
+        ok: false,
+        refusal: `the database ${path} is damaged, or was altered by another program (${code}): restore a backup`,
+      };
     return { ok: false, refusal: `the database ${path} cannot be opened (${code}): check its folder's owner and mode` };
   }
 }

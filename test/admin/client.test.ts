@@ -81,6 +81,12 @@ test('no relay: which, why, and what to do', async () => {
   assert.ok(!denied.ok && denied.refusal.includes('(the relay refused the subscription: restricted: not here)'));
 });
 
+test('a relay that refuses with a reason that is no text is a relay that refuses', async () => {
+  relay.fault = 'deny without a word';
+  const denied = await connect();
+  assert.ok(!denied.ok && denied.refusal.includes('(the relay refused the subscription: )'));
+});
+
 test('a daemon that does not answer', async () => {
   relay.fault = 'swallow';
   const text = await refusal(await connected());

@@ -9,7 +9,7 @@ export interface FakeRelay {
   /** Events that came in, as they came. */
   received: { content: string }[];
   /** What is wrong with it: it does not deliver, does not accept, or hangs up when asked. */
-  fault: 'none' | 'swallow' | 'refuse' | 'hang up' | 'deny';
+  fault: 'none' | 'swallow' | 'refuse' | 'hang up' | 'deny' | 'deny without a word';
   close(): Promise<void>;
 }
 
@@ -36,6 +36,8 @@ export async function startRelay(stage: Stage): Promise<FakeRelay> {
       const [type, given] = JSON.parse(String(data));
       if (type === 'REQ') {
         if (relay.fault === 'deny') return socket.send(JSON.stringify(['CLOSED', given, 'restricted: not here']));
+        if (relay.fault === 'deny without a word')
+          return socket.send(JSON.stringify(['CLOSED', given, { toString: 1 }]));
         subscribed.set(socket, given);
         socket.send(JSON.stringify(['EOSE', given]));
       }

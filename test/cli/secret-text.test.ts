@@ -54,6 +54,13 @@ test('keys that edit: backspace by characters, control-U, control-C', async () =
   assert.is(await refusal(['\n']), 'the passphrase is empty');
 });
 
+test('what was typed ahead, in several pieces, is read whole', async () => {
+  const screen = terminal();
+  for (const piece of ['cor', 'rect', ' horse', '\n']) screen.stdin.write(piece);
+  const secret = await readSecretText('passphrase', undefined, { option: '--passphrase-file' }, screen);
+  assert.is(new TextDecoder().decode(secret), 'correct horse');
+});
+
 test('a new passphrase is asked for twice', async () => {
   assert.is((await ask(['same\n', 'same\n'], true)).text, 'same');
   assert.is(await refusal(['same\n', 'other\n'], true), 'the two do not agree: nothing was done');

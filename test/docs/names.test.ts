@@ -25,6 +25,8 @@ const NOT_THE_DAEMONS = [
   'REDOUBT_PROBE_SIGNATURES',
   'REDOUBT_SOAK_MINUTES',
   'REDOUBT_SOAK_SEED',
+  'REDOUBT_FUZZ_SEED',
+  'REDOUBT_FUZZ_SCALE',
 ];
 function commands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(commands)];

@@ -71,14 +71,17 @@ export const pubkey = z.pipe(
 
 /** True or false; a text or 1 and 0 will do. */
 export const yes = z.pipe(
-  z.transform((value) => (typeof value === 'boolean' ? value : YES_OR_NO.get(String(value)))),
+  z.transform((value) => (typeof value === 'boolean' ? value : YES_OR_NO.get(value))),
   z.boolean('must be true or false'),
 );
-const YES_OR_NO: ReadonlyMap<string, boolean> = new Map([
+// Looked up as they came: an object need not have a text.
+const YES_OR_NO: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
   ['true', true],
   ['1', true],
+  [1, true],
   ['false', false],
   ['0', false],
+  [0, false],
 ]);
 
 /** A parameter that is JSON text; the object itself is taken too. */

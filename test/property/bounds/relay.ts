@@ -1,0 +1,154 @@
+/** Bounds of relay frames, and of the embedded relay over its socket (docs/RELAYS.md). */
+import { systemClock } from '../../../src/actor/clock.ts';
+import { EmbeddedRelay } from '../../../src/relay/embedded.ts';
+import { DEFAULT_EMBEDDED_LIMITS as LIMITS } from '../../../src/relay/embedded-limits.ts';
+import { frameLimit, readClientFrame, readRelayFrame } from '../../../src/relay/frame.ts';
+import { unsigned } from '../../relay/events.ts';
+import { RawClient } from '../../relay/raw-client.ts';
+import type { Bound } from './bound.ts';
+
+const MAX = LIMITS.maxContent;
+const FRAME = frameLimit(MAX);
+/** All its limits are the default ones but for this: it takes a thousand sockets to reach that. */
+const CONNECTIONS = 4;
+const relay = new EmbeddedRelay({
+  port: 0,
+  clock: systemClock,
+  random: Math.random,
+  isOurs: () => false,
+  verify: async () => true,
+  software: { name: 'redoubt', version: '0' },
+  limits: { connections: CONNECTIONS },
+});
+await relay.start();
+
+const content = (text: string) => readClientFrame(`["EVENT",${unsigned({ content: text })}]`, MAX).type === 'EVENT';
+const kind = (kind: number) => readClientFrame(`["EVENT",${unsigned({ kind })}]`, MAX).type === 'EVENT';
+
+/** A client of its own, as fresh as the bound needs it. */
+async function withClient<T>(use: (client: RawClient) => Promise<T>): Promise<T> {
+  const client = await RawClient.connect(relay.url!);
+  try {
+    return await use(client);
+  } finally {
+    client.close();
+    while (relay.connections > 0) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** What the relay says of the last subscription that is asked for. */
+async function subscribes(client: RawClient, id: string, ...filters: object[]): Promise<boolean> {
+  client.send(['REQ', id, ...filters]);
+  for (;;) {
+    const answer = client.frames.find((frame) => frame[1] === id);
+    if (answer !== undefined) return answer[0] === 'EOSE';
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+const hex = (i: number) => i.toString(16).padStart(64, '0');
+
+export const RELAY = {
+  close: () => relay.close(),
+  bounds: [
+    { what: 'content of an event, one byte each (bytes)', limit: MAX, passes: (n) => content('x'.repeat(n)) },
+    {
+      what: 'content of an event, three bytes each (bytes)',
+      limit: MAX,
+      passes: (n) => content('\u2028'.repeat(Math.floor(n / 3)) + 'x'.repeat(n % 3)),
+    },
+    { what: 'kind of an event', limit: 65_535, passes: kind },
+    { what: 'kind of an event, least', limit: 0, least: true, passes: kind },
+    {
+      what: "frame of a client's (bytes)",
+      limit: FRAME,
+      passes: (n) => readClientFrame('["CLOSE","s"]'.padEnd(n), MAX).type === 'CLOSE',
+    },
+    {
+      what: "frame of a relay's (bytes)",
+      limit: FRAME,
+      passes: (n) => readRelayFrame('["NOTICE","s"]'.padEnd(n), MAX).type === 'NOTICE',
+    },
+    {
+      what: 'subscription id',
+      limit: 64,
+      passes: (n) => readClientFrame(JSON.stringify(['CLOSE', 'x'.repeat(n)]), MAX).type === 'CLOSE',
+    },
+    {
+      what: 'subscription id, least',
+      limit: 1,
+      least: true,
+      passes: (n) => readClientFrame(JSON.stringify(['CLOSE', 'x'.repeat(n)]), MAX).type === 'CLOSE',
+    },
+    {
+      what: 'frame on a socket (bytes): answered, or the connection ends',
+      limit: 2 * FRAME,
+      passes: (n) =>
+        withClient(async (client) => {
+          client.send('x'.repeat(n));
+          while (client.closed === null && client.frames.length === 0)
+            await new Promise((resolve) => setTimeout(resolve, 2));
+          return client.closed === null;
+        }),
+    },
+    {
+      what: 'tags of an event',
+      limit: LIMITS.maxTags,
+      passes: (n) =>
+        withClient(async (client) => {
+          client.publish(unsigned({ tags: Array(n).fill(['t']) }));
+          return (await client.next('OK'))[2] === true;
+        }),
+    },
+    {
+      what: 'filters of a REQ',
+      limit: LIMITS.filters,
+      passes: (n) => withClient((client) => subscribes(client, 's', ...Array<object>(n).fill({ kinds: [1] }))),
+    },
+    {
+      what: 'filters of a REQ, least',
+      limit: 1,
+      least: true,
+      passes: (n) => withClient((client) => subscribes(client, 's', ...Array<object>(n).fill({}))),
+    },
+    {
+      what: 'filter values of a connection',
+      limit: LIMITS.filterValues,
+      // As many as fit in a frame, several times.
+      passes: (n) =>
+        withClient(async (client) => {
+          let ok = true;
+          for (let left = n, i = 0; left > 0; left -= 4_000, i++) {
+            const authors = Array.from({ length: Math.min(left, 4_000) }, (_, j) => hex(j));
+            ok = await subscribes(client, `s${i}`, { authors });
+          }
+          return ok;
+        }),
+    },
+    {
+      what: 'subscriptions of a connection',
+      limit: LIMITS.subscriptions,
+      passes: (n) =>
+        withClient(async (client) => {
+          for (let i = 1; i < n; i++) client.send(['REQ', `s${i}`, {}]);
+          return subscribes(client, 'last', {});
+        }),
+    },
+    {
+      what: 'connections',
+      limit: CONNECTIONS,
+      async passes(n) {
+        const clients: RawClient[] = [];
+        try {
+          for (let i = 0; i < n; i++) clients.push(await RawClient.connect(relay.url!));
+          return true;
+        } catch {
+          return false;
+        } finally {
+          for (const client of clients) client.close();
+          while (relay.connections > 0) await new Promise((resolve) => setTimeout(resolve, 2));
+        }
+      },
+    },
+  ] satisfies Bound[] as Bound[],
+};
