@@ -1,5 +1,5 @@
 type Call = (...args: (Uint8Array | number | null)[]) => number;
-type Koffi = typeof import('koffi').default;
+type Koffi = typeof import('koffi');
 
 /**
  * The functions of libsecp256k1 that are used. Byte arrays are passed as pointers to their own memory: each must lie
@@ -17,9 +17,6 @@ export interface NativeLibrary {
   xonlySerialize: Call;
   sign32: Call;
   verify: Call;
-  pubkeyParse: Call;
-  /** ECDH into 32 bytes, not hashed; null when the library was built without that module. */
-  ecdhX: ((context: Uint8Array, output: Uint8Array, pubkey: Uint8Array, scalar: Uint8Array) => number) | null;
 }
 
 /** Versions of the library's interface that exist; `.so.0` of before 2022 has other signatures, and no `sign32`. */
@@ -42,14 +39,14 @@ export async function loadLibrary(files = fileNames()): Promise<NativeLibrary> {
   const koffi = await importKoffi();
   let lacks: string | undefined;
   for (const file of files) {
-    let library: import('koffi').LibraryHandle;
+    let library: import('koffi').IKoffiLib;
     try {
       library = koffi.load(file);
     } catch {
       continue;
     }
     try {
-      return functionsOf(koffi, library, file);
+      return functionsOf(library, file);
     } catch (error) {
       lacks ??= `${file} lacks a module: ${(error as Error).message.split('\n', 1)[0]}`;
     }
@@ -66,7 +63,7 @@ async function importKoffi(): Promise<Koffi> {
   }
 }
 
-function functionsOf(koffi: Koffi, library: import('koffi').LibraryHandle, file: string): NativeLibrary {
+function functionsOf(library: import('koffi').IKoffiLib, file: string): NativeLibrary {
   const call = (name: string, pointers: number) =>
     library.func(`secp256k1_${name}`, 'int', Array(pointers).fill('void *')) as unknown as Call;
   return {
@@ -87,29 +84,5 @@ function functionsOf(koffi: Koffi, library: import('koffi').LibraryHandle, file:
       'size_t',
       'void *',
     ]) as unknown as Call,
-    pubkeyParse: library.func('secp256k1_ec_pubkey_parse', 'int', [
-      'void *',
-      'void *',
-      'void *',
-      'size_t',
-    ]) as unknown as Call,
-    ecdhX: ecdhOf(koffi, library),
   };
-}
-
-/** The module hashes what it shares, unless it is given another function: this one gives x as it is. */
-function ecdhOf(koffi: Koffi, library: import('koffi').LibraryHandle): NativeLibrary['ecdhX'] {
-  const pointers = (count: number) => Array<string>(count).fill('void *');
-  let ecdh: (...args: unknown[]) => number;
-  try {
-    ecdh = library.func('secp256k1_ecdh', 'int', pointers(6));
-  } catch {
-    return null;
-  }
-  const copyX = (output: bigint, x: bigint) => {
-    new Uint8Array(koffi.view(output, 32)).set(new Uint8Array(koffi.view(x, 32)));
-    return 1;
-  };
-  const hash = koffi.register(copyX, koffi.pointer(koffi.proto('int', pointers(4))));
-  return (context, output, pubkey, scalar) => ecdh(context, output, pubkey, scalar, hash, null);
 }

@@ -88,7 +88,7 @@ class NativeKey implements PrivateKey {
   readonly publicKey: Uint8Array;
   readonly #native: Native;
   readonly #keypair = newSecret(KEYPAIR);
-  /** The keypair has the scalar in a form of the library's own; ECDH wants its bytes. */
+  /** The keypair has the scalar in a form of the library's own; ECDH, which is OpenSSL's part, wants its bytes. */
   readonly #scalar = newSecret(32);
   readonly #ecdh: { sharedX(pubkey: Uint8Array): Secret; wipe(): void };
   #open = true;
@@ -105,7 +105,7 @@ class NativeKey implements PrivateKey {
     library.keypairXonly(context, desk.own, null, this.#keypair);
     library.xonlySerialize(context, desk.pubkey, desk.own);
     this.publicKey = desk.pubkey.slice();
-    this.#ecdh = library.ecdhX === null ? createEcdh(this.#scalar) : nativeEcdh(native, this.#scalar);
+    this.#ecdh = createEcdh(this.#scalar);
   }
 
   sign(hash: Uint8Array): Uint8Array {
@@ -141,38 +141,14 @@ class NativeKey implements PrivateKey {
   }
 }
 
-/** By the library: its multiplication does not vary in time with the private key. */
-function nativeEcdh({ library, context, desk }: Native, scalar: Secret) {
-  const sharedX = (pubkey: Uint8Array): Secret => {
-    if (pubkey.length !== 32) throw notAPoint();
-    // BIP-340 lift_x: of the two points with this x, the one with even y.
-    desk.point[0] = 0x02;
-    desk.point.set(pubkey, 1);
-    if (library.pubkeyParse(context, desk.other, desk.point, 33) !== 1) throw notAPoint();
-    const shared = newSecret(32);
-    if (library.ecdhX!(context, shared, desk.other, scalar) !== 1) throw notAPoint();
-    return shared;
-  };
-  const overwrite = () => {
-    scalar.set(ONE);
-    wipe(sharedX(GENERATOR_X));
-  };
-  return { sharedX, wipe: overwrite };
-}
-
-/** x of the generator (SEC 2, 2.4.1): a point that every library knows. */
-const GENERATOR_X = Buffer.from('79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798', 'hex');
-
 interface Desk {
   signature: Uint8Array;
   hash: Uint8Array;
   aux: Uint8Array;
   pubkey: Uint8Array;
-  point: Uint8Array;
-  /** Parsed: whose signature is verified, a key's own, with whom a secret is shared. */
+  /** Parsed: whose signature is verified, a key's own. */
   xonly: Uint8Array;
   own: Uint8Array;
-  other: Uint8Array;
 }
 
 function makeDesk(): Desk {
@@ -189,10 +165,8 @@ function makeDesk(): Desk {
     hash: take(32),
     aux: take(32),
     pubkey: take(32),
-    point: take(33),
     xonly: take(PARSED),
     own: take(PARSED),
-    other: take(PARSED),
   };
 }
 
@@ -203,8 +177,4 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
 
 function notAKey(): RangeError {
   return new RangeError('not a private key: must be 32 bytes, from 1 to n - 1');
-}
-
-function notAPoint(): RangeError {
-  return new RangeError('not a point on the curve');
 }
