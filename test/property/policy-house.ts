@@ -1,26 +1,23 @@
 /** A policy engine on a database of its own, with another program beside it that writes to the same file. */
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as assert from 'uvu/assert';
-import { PolicyEngine } from '../../src/policy/engine.ts';
+import type { PolicyEngine } from '../../src/policy/engine.ts';
 import { verifyChain } from '../../src/policy/verify.ts';
 import { movableClock } from '../policy/rig.ts';
+import { memoryFolder } from '../support/memory-folder.ts';
+import { MAX_CLOCK_SKEW_S, openEngine } from './open-engine.ts';
 import { NOT_IN_ALL, RESERVED } from './policy-actions.ts';
 
-const MAX_CLOCK_SKEW_S = 600;
 const HOUR = 3_600_000;
-/** Thousands of databases are opened here, and none has to outlive its test. */
-const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 export class House {
   readonly clock = movableClock();
   /** An event is remembered for so long, ms: docs/POLICY.md, replays. */
   readonly window = 2 * MAX_CLOCK_SKEW_S * 1000 + 60_000;
   readonly askForStrangers: boolean;
-  readonly #folder = mkdtempSync(join(MEMORY, 'redoubt-property-'));
+  readonly #folder = memoryFolder('property');
   readonly #path = join(this.#folder, 'nsecbunker.db');
   readonly #statements = new Map<string, Database.Statement>();
   #latest = this.clock.now();
@@ -87,30 +84,8 @@ export class House {
   }
 
   async #start(): Promise<void> {
-    const opened = await PolicyEngine.open(
-      {
-        databasePath: this.#path,
-        maxClockSkew: MAX_CLOCK_SKEW_S,
-        auditRetentionDays: 36_500,
-        kindsNotInAll: NOT_IN_ALL,
-        askForStrangers: this.askForStrangers,
-        reserved: [RESERVED],
-        keysInKeystore: 0,
-        allowEmptyDatabase: false,
-      },
-      {
-        clock: this.clock,
-        random: (n) => new Uint8Array(randomBytes(n)),
-        log: () => {},
-        bound: () => {},
-        forgetClients: () => {},
-        clientRelaysChanged: () => {},
-        head: () => {},
-      },
-    );
-    if (!opened.ok) throw new Error(opened.refusal);
-    this.engine = opened.engine;
-    // What is tested here is which answer is given, not how durable it is.
-    this.engine.store.db.pragma('synchronous = OFF');
+    const { clock, askForStrangers } = this;
+    const options = { kindsNotInAll: NOT_IN_ALL, reserved: [RESERVED], askForStrangers };
+    this.engine = await openEngine(this.#path, clock, options);
   }
 }
