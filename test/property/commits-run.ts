@@ -17,6 +17,9 @@ export type Faulty = (typeof FAULTY)[number];
 const HEALTH_MS = 2000;
 
 const USED_UP = 'SELECT currentUsageCount = maxUsageCount FROM "PolicyRule" WHERE kind = 1';
+/** Rows of the counted kind 1 that its counter does not have, or the other way round. */
+const UNCOUNTED = `SELECT currentUsageCount - (SELECT count(*) FROM "Log" WHERE type = 'request'
+  AND params ->> 'kind' = 1 AND params ->> 'retry' = 0) FROM "PolicyRule" WHERE kind = '1'`;
 const USED_UP_EACH = `SELECT u."count" = r.maxUsagePerToken FROM "TokenRuleUsage" u
   JOIN "PolicyRule" r ON r.id = u.ruleId JOIN "Token" t ON t.id = u.tokenId
   JOIN "KeyUser" k ON k.id = t.keyUserId WHERE k.userPubkey = ?`;
@@ -46,6 +49,7 @@ export class Run {
   readonly #other: Database.Database;
   readonly #schedule: Schedule;
   readonly #rows: Database.Statement;
+  readonly #uncounted: Database.Statement;
   /** Rows and revocations of the open transaction. */
   #written: { envelope: string; client: string }[] = [];
   #revoking: number[] = [];
@@ -56,6 +60,7 @@ export class Run {
     this.#other = other;
     this.#schedule = schedule;
     this.#rows = other.prepare(`SELECT count(*) FROM "Log" WHERE params LIKE '%"envelope":"' || ? || '"%'`).pluck();
+    this.#uncounted = other.prepare(UNCOUNTED).pluck();
     this.#watchWrites();
   }
 
@@ -253,7 +258,9 @@ export class Run {
     }
   }
 
+  /** And R4, if the process ended here: each counted row has its count. */
   #afterCommit(): void {
+    assert.is(this.#uncounted.get(), 0, 'recorded and not counted');
     for (const id of this.#revoking) {
       const client = this.#other.prepare('SELECT userPubkey FROM "KeyUser" WHERE id = ?').pluck().get(id);
       this.#revokedFor.add(client as string);
