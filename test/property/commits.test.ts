@@ -62,8 +62,7 @@ const actions = fc.array(disturbed, { maxLength: 40, size: 'max' });
 const withClose = fc
   .tuple(actions, actions)
   .map(([before, after]) => [...before, { do: 'close' as const }, ...after.filter((one) => one.do === 'ask')]);
-type Action = ReturnType<typeof of>;
-const of = (): (typeof actions extends fc.Arbitrary<(infer A)[]> ? A : never) | { do: 'close' } => ({ do: 'close' });
+type Action = (typeof actions extends fc.Arbitrary<(infer A)[]> ? A : never) | { do: 'close' };
 const plans: fc.Arbitrary<Action[]> = fc.oneof(
   { weight: 2, arbitrary: actions },
   { weight: 1, arbitrary: fc.array(calm, { maxLength: 40, size: 'max' }) },
