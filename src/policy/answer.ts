@@ -36,7 +36,7 @@ export function answerRequest(desk: Desk, keyName: string, request: DecideReques
   if (request.recheck || handled) return allowed;
   desk.journal.begin();
   if (verdict.ok && verdict.charge !== null) desk.journal.charge(verdict.charge);
-  if (admin !== null) desk.journal.afterCommit(() => desk.passes.use(request));
+  if (admin !== null) desk.journal.ifTakenBack(desk.passes.use(request));
   recordRequest(desk, {
     type: 'request',
     keyName,

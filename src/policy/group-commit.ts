@@ -94,7 +94,7 @@ export class GroupCommit {
     return this.#turns.take(work);
   }
 
-  /** When it settles, everything that was submitted before is answered. */
+  /** When it settles, everything that was submitted before is answered; what comes later is unavailable. */
   async close(): Promise<void> {
     while (this.#inbox.length > 0) await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
     await this.#turns.take(() => {
@@ -112,7 +112,8 @@ export class GroupCommit {
 
   #flush(): void {
     this.#scheduled = false;
-    if (this.#inbox.length === 0 || this.#closed) return;
+    if (this.#closed) return void answerAll(this.#inbox.splice(0));
+    if (this.#inbox.length === 0) return;
     const batch = this.#inbox.splice(0, MOST_IN_BATCH);
     const waiting = this.#run(batch);
     if (waiting.length > 0) {

@@ -56,6 +56,7 @@ export class Journal {
   #lastWrite: number | null = null;
   readonly #touched = new Map<number, number>();
   #afterCommit: (() => void)[] = [];
+  #ifTakenBack: (() => void)[] = [];
 
   constructor(options: { path: string; writes: Writes; rows: AuditRows; clock: Clock; stale: () => boolean }) {
     this.#path = options.path;
@@ -164,6 +165,11 @@ export class Journal {
     this.#afterCommit.push(tell);
   }
 
+  /** Undoes what was held in memory of the open transaction; dropped with it. */
+  ifTakenBack(undo: () => void): void {
+    this.#ifTakenBack.push(undo);
+  }
+
   /** True: something was written, and is durable now. */
   commit(): boolean {
     if (!this.#open) return false;
@@ -179,6 +185,7 @@ export class Journal {
     this.#pendingCut = null;
     const tells = this.#afterCommit;
     this.#afterCommit = [];
+    this.#ifTakenBack = [];
     for (const tell of tells) tell();
     return true;
   }
@@ -190,6 +197,8 @@ export class Journal {
     this.#appended = 0;
     this.#pendingCut = null;
     this.#afterCommit = [];
+    for (const undo of this.#ifTakenBack) undo();
+    this.#ifTakenBack = [];
     this.#touched.clear();
     this.#writes.rollback();
   }

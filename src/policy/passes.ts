@@ -44,12 +44,19 @@ export class Passes {
     return covers ? pass.admin : null;
   }
 
-  /** To be called when what it allowed is durable: a batch may be tried more than once. */
-  use({ pass: id, body }: Presented): void {
+  /**
+   * At once: two requests of one batch must not have the same pass. @returns gives it back, for a batch that is taken
+   * back and perhaps tried again
+   */
+  use({ pass: id, body }: Presented): () => void {
     const held = id === undefined ? undefined : this.#given.get(id);
-    if (held === undefined) return;
+    if (held === undefined) return () => {};
     this.#given.delete(id!);
     this.#hold(this.#used, body, held.pass);
+    return () => {
+      this.#used.delete(body);
+      this.#given.set(id!, held);
+    };
   }
 
   #hold(passes: Map<string, { pass: Pass; until: number }>, name: string, pass: Pass): void {

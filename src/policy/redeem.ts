@@ -87,10 +87,8 @@ function stranger(desk: Desk, keyName: string, request: ConnectRequest): Decisio
   const keyUserId = desk.writes.bind({ keyName, client, description: request.label || null, now: desk.clock.now() });
   desk.index.forgetBinding(keyName, client);
   record(desk, keyName, request, keyUserId, grant);
-  desk.journal.afterCommit(() => {
-    desk.passes.use(request);
-    desk.bound(keyName, client);
-  });
+  desk.journal.ifTakenBack(desk.passes.use(request));
+  desk.journal.afterCommit(() => desk.bound(keyName, client));
   return { ok: true, grant };
 }
 

@@ -76,6 +76,16 @@ test('a pass is good for one request and its retries, of that client, method and
   assert.not((await open({ pass: 'no such pass' })).ok);
 });
 
+test('a pass is good for one of two requests that arrive together', async () => {
+  await bind();
+  await pass('p');
+  const answers = await Promise.all([open({ pass: 'p' }), open({ pass: 'p' })]);
+  assert.equal(
+    answers.map(({ ok }) => ok),
+    [true, false],
+  );
+});
+
 test('a pass ends by itself', async () => {
   await bind();
   await pass('p');

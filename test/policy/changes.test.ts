@@ -204,6 +204,19 @@ test('a deleted key answers nobody, keeps its name, and connects nobody', async 
   assert.match(refusal(await rig.admin.ask('deleteKey', { name: 'x' })), /^no key named "x"/);
 });
 
+test('purging looks at the file: a key that another program brought back stays, one that it deleted goes', async () => {
+  await rig.pair(hex('client'), { method: 'sign_event' });
+  assert.is(refusal(await rig.admin.ask('deleteKey', { name: 'key' })), 'ok');
+  assert.is(said(await rig.decide()), 'not authorized');
+  rig.sql('UPDATE "Key" SET deletedAt = NULL');
+  assert.match(refusal(await rig.admin.ask('purgeKey', { name: 'key' })), /is not deleted/);
+  assert.is(said(await rig.decide()), 'ok');
+  rig.sql('UPDATE "Key" SET deletedAt = 1');
+  assert.is(refusal(await rig.admin.ask('purgeKey', { name: 'key' })), 'ok');
+  assert.is(said(await rig.decide()), 'no binding');
+  assert.match(refusal(await rig.admin.ask('purgeKey', { name: 'key' })), /^no key named/);
+});
+
 test('changes that cannot be written change nothing, and say so', async () => {
   await rig.pair(hex('client'), { method: 'sign_event' });
   const lock = rig.other();

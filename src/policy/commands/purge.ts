@@ -16,12 +16,17 @@ const REMOVED = [
  * Removes a deleted key with its clients and tokens, in one transaction: who has its name after it inherits nothing. The
  * audit log keeps its rows; the chain does not cover which KeyUser they point to.
  */
-export async function purgeKey({ db }: Store, { index, writes }: Desk, name: string): Promise<Outcome<null>> {
-  const key = index.key(name);
-  if (key.pubkey === null) return { ok: false, refusal: `no key named "${name}"` };
-  if (key.deletedAt === null) return { ok: false, refusal: `key "${name}" is not deleted: delete it first` };
+export async function purgeKey({ db }: Store, { index, lookups, writes }: Desk, name: string): Promise<Outcome<null>> {
   writes.begin();
   try {
+    // As it stands in the file: another program may have deleted the key, or brought it back, since it was last read.
+    const key = lookups.key(name);
+    const refuse = (refusal: string): Outcome<null> => {
+      writes.rollback();
+      return { ok: false, refusal };
+    };
+    if (key.pubkey === null) return refuse(`no key named "${name}"`);
+    if (key.deletedAt === null) return refuse(`key "${name}" is not deleted: delete it first`);
     for (const statement of REMOVED) db.prepare(statement).run(name);
     writes.commit();
   } catch (error) {
