@@ -20,6 +20,8 @@ const options = benchOptions(
 const IDLE_MIB = 130;
 const FLEET_MIB = 500;
 const FLEET_ACTIVE = 32;
+/** Requests to random keys that are under way at once. */
+const LANES = 4;
 /** Times an empty worker thread. */
 const TARGETS: { [backend: string]: number } = { native: 1.6, wasm: 1.9 };
 /** Requests to each key, so that its thread has done what it is there for. */
@@ -86,10 +88,14 @@ async function fleet(backend: string): Promise<{ mib: number; threads: { before:
   const signer = await startUnlocked({ keys: Number(options.fleet), logN: 14, env });
   try {
     const some = async (requests: number) => {
-      for (let i = 0; i < requests; i++) {
-        const bound = signer.clients[Math.floor(Math.random() * signer.clients.length)]!;
-        await ask(new Client(bound), signer.relay, 1);
-      }
+      let left = requests;
+      const lane = async () => {
+        while (left-- > 0) {
+          const bound = signer.clients[Math.floor(Math.random() * signer.clients.length)]!;
+          await ask(new Client(bound), signer.relay, 1);
+        }
+      };
+      await Promise.all(Array.from({ length: LANES }, lane));
       await idle(signer.pid);
     };
     // As many as fill the room for active keys several times over.

@@ -125,7 +125,8 @@ export class Signer {
     // The embedded relay's URL is known by now.
     this.#keys.reconfigure(keySettings(this.#config, this.advertised));
     this.#introduceAdminToPolicy();
-    this.#tellActors();
+    // connection.txt is there when the daemon says that it is ready.
+    await this.#tellActors();
     await this.#introductions.refresh();
     await this.#resubscribe();
     this.#blanks.fill();
@@ -175,7 +176,7 @@ export class Signer {
     this.#relays.setRelays(connectedRelays(config));
     this.#strangers.setRates(config.limits.strangersPerKey, config.limits.strangersTotal);
     this.#keys.reconfigure(keySettings(config, this.advertised));
-    this.#tellActors();
+    void this.#tellActors();
     void this.#resubscribe();
   }
 
@@ -204,7 +205,7 @@ export class Signer {
         if (this.#adminGate === undefined) return;
         this.#adminGate.forget();
         this.#introduceAdminToPolicy();
-        this.#tellActors();
+        void this.#tellActors();
       },
     });
   }
@@ -226,7 +227,7 @@ export class Signer {
         if (this.#keys === undefined) return;
         this.#introduceAdminToPolicy();
         this.#keys.reattachPolicy();
-        this.#tellActors();
+        void this.#tellActors();
       },
     });
   }
@@ -277,10 +278,10 @@ export class Signer {
   }
 
   /** What actors know of the configuration; one that is not there hears it when it is back. */
-  #tellActors(): void {
+  async #tellActors(): Promise<void> {
     const { advertised } = this;
-    this.#admin.link.tell('settings', adminSettings(this.#config, advertised));
     this.#policy.link.tell('settings', { reserved: this.#reserved, advertised });
+    await this.#admin.link.ask('settings', adminSettings(this.#config, advertised)).catch(() => {});
   }
 
   // --- keys ---

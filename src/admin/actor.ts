@@ -166,15 +166,16 @@ export class AdminActor {
     return this.#loadCurve(wanted).catch((error: Error) => error.message);
   }
 
-  #setSettings(settings: Settings): void {
+  #setSettings(settings: Settings): null {
     this.#desk.settings = settings;
-    if (this.#opened === undefined) return;
+    if (this.#opened === undefined) return null;
     const file = join(dirname(this.#opened.configPath), 'connection.txt');
     try {
       writeDurably(file, new TextEncoder().encode(`${this.#connectionString(this.#opened)}\n`));
     } catch (error) {
       this.#log('warn', 'admin: connection.txt cannot be written', { file, error: codeOf(error) });
     }
+    return null;
   }
 
   async #quickstart(data: string): Promise<QuickstartMade> {

@@ -38,20 +38,23 @@ export type MainToAdmin = MainProtocol<{
   open: Ask<{ configPath: string; quickstart: string | null; curve: CurveChoice | null }, AdminOpened>;
   /** The port to the policy actor; a new one after its restart. */
   policy: Tell<{ port: MessagePort }>;
-  /** What bunker URLs and the connection string advertise, and what clock skew is allowed (s). */
-  settings: Tell<{
-    relays: string[];
-    adminRelays: string[];
-    maxClockSkew: number;
-    admins: string[];
-    maxContent: number;
-    /** A client's URI may name relays at private addresses. */
-    allowPrivateRelays: boolean;
-    /** Every relay that the configuration names. */
-    configured: string[];
-    /** ms that admins have to decide on a client's request */
-    approvalTimeout: number;
-  }>;
+  /** What bunker URLs and the connection string advertise, and what clock skew is allowed (s). Answered when connection.txt says so. */
+  settings: Ask<
+    {
+      relays: string[];
+      adminRelays: string[];
+      maxClockSkew: number;
+      admins: string[];
+      maxContent: number;
+      /** A client's URI may name relays at private addresses. */
+      allowPrivateRelays: boolean;
+      /** Every relay that the configuration names. */
+      configured: string[];
+      /** ms that admins have to decide on a client's request */
+      approvalTimeout: number;
+    },
+    null
+  >;
   /** Reads the file again; the daemon's own key stays what it was. */
   reread: Ask<null, AdminReread>;
   /** A key actor's port (KeyToAdmin), known to be this key's and no other's. */

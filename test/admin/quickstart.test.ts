@@ -21,7 +21,7 @@ async function start(data: string, records: Records, main: MainThread) {
   const { port1, port2 } = new MessageChannel();
   new Link<PolicyToAdmin, AdminToPolicy>(port1, records.handlers);
   link.tell('policy', { port: port2 }, [port2]);
-  link.tell('settings', {
+  void link.ask('settings', {
     relays: RELAYS,
     adminRelays: [],
     maxClockSkew: 600,

@@ -384,7 +384,7 @@ export async function makeStage(): Promise<Stage> {
     daemon,
     admin,
     settings: (change = {}) =>
-      link.tell('settings', {
+      void link.ask('settings', {
         relays: RELAYS,
         adminRelays: RELAYS,
         maxClockSkew: 600,
