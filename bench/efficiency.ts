@@ -2,7 +2,7 @@
  * CPU time of the signer for one sign_event request, with everything on (isolation, policy, durable audit, the relay in
  * the same process), over the floor of the same backend.
  *
- *   npm run bench -- efficiency [--backends native,wasm] [--rounds 5] [--requests 3000] [--warm 15000] [--quick]
+ *   npm run bench -- efficiency [--backends native,wasm] [--rounds 5] [--requests 10000] [--warm 40000] [--quick]
  */
 import { Floor } from './floor/floor.ts';
 import { idle } from './load/cpu.ts';
@@ -12,7 +12,7 @@ import { benchOptions, words } from './options.ts';
 import { startRedoubt } from './peers/redoubt.ts';
 
 const options = benchOptions(
-  { backends: 'native,wasm', rounds: '5', requests: '3000', warm: '15000' },
+  { backends: 'native,wasm', rounds: '5', requests: '10000', warm: '40000' },
   { rounds: '2', requests: '300', warm: '500' },
 );
 /** At most so many times the floor. */

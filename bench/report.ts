@@ -11,7 +11,7 @@ const DOCUMENT = join(import.meta.dirname, '..', 'docs', 'PERFORMANCE.md');
 const PICTURES = join(DOCUMENT, '..', 'performance');
 const INTRODUCTION = `# Performance
 
-Written by \`npm run bench:report\` from the last run of each benchmark: change the benchmarks, not this file.
+Written by \`npm run bench:report\` from the last run of each benchmark and from bench/findings.md: change those, not this file.
 
 Machines are shared and noisy, so no figure here is an absolute promise. What is compared was measured in one run, in
 turn (A B A B); figures are the median, with the smallest and the largest behind it. CPU is user and system time of
@@ -30,7 +30,8 @@ if (results.length === 0) {
   console.error('no results yet: npm run bench -- <name>');
   process.exitCode = 1;
 } else {
-  writeFileSync(DOCUMENT, `${INTRODUCTION}\n${sections.join('\n')}`);
+  const findings = readFileSync(join(import.meta.dirname, 'findings.md'), 'utf8');
+  writeFileSync(DOCUMENT, `${INTRODUCTION}\n${findings}${sections.join('\n')}`);
   console.log(`written to ${DOCUMENT}`);
 }
 
