@@ -169,7 +169,8 @@ for (const operation of OPERATIONS) {
 
 test('the figures', () => {
   assert.is(figures.operations, OPERATIONS.length);
-  console.log(`R5 ${JSON.stringify({ keystore: figures })}`);
+  // Not behind uvu's dots.
+  console.log(`\nR5 ${JSON.stringify({ keystore: figures })}`);
 });
 
 test.run();

@@ -1,4 +1,3 @@
-// deadline: 1200 s
 /** The long form of policy.test.ts. */
 process.env.REDOUBT_SEQUENCES ??= '100000';
 await import('./policy.test.ts');
