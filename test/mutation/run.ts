@@ -15,7 +15,7 @@ import { MUTATIONS, type Mutation } from './mutations.ts';
 
 const root = join(import.meta.dirname, '../..');
 /** Of models that run as long as they are told to: enough to notice. */
-const SHORT = { REDOUBT_SCHEDULES: '100', REDOUBT_SEQUENCES: '200' };
+const SHORT = { REDOUBT_SCHEDULES: '200', REDOUBT_SEQUENCES: '1000' };
 const LIMIT_MS = 180_000;
 
 export interface Caught {
