@@ -12,7 +12,7 @@ export function curveSvg(title: string, points: readonly (readonly [x: number, y
   const x = (value: number) => EDGE + (value / maxX) * (WIDTH - 2 * EDGE);
   const y = (value: number) => HEIGHT - EDGE - (value / maxY) * (HEIGHT - 2 * EDGE);
   const line = points.map(([px, py]) => `${x(px).toFixed(1)},${y(py).toFixed(1)}`).join(' ');
-  return svg(HEIGHT, [
+  return svg(title, HEIGHT, [
     `<text x="${EDGE}" y="20" ${FONT}>${title}</text>`,
     `<path d="M${EDGE} ${EDGE / 2}V${HEIGHT - EDGE}H${WIDTH - EDGE / 2}" fill="none" stroke="#888"/>`,
     `<text x="4" y="${y(maxY / 1.1) + 4}" ${FONT}>${short(maxY / 1.1)}</text>`,
@@ -59,11 +59,11 @@ export function stackSvg(
     lines.push(`<rect x="${x}" y="${y}" width="10" height="10" ${colour(name)}/>`);
     lines.push(`<text x="${x + 16}" y="${y + 9}" ${FONT}>${name}</text>`);
   }
-  return svg(top + Math.ceil(names.length / 3) * ROW + 8, lines);
+  return svg(title, top + Math.ceil(names.length / 3) * ROW + 8, lines);
 }
 
-function svg(height: number, lines: readonly string[]): string {
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img">\n<rect width="100%" height="100%" fill="#fff"/>\n${lines.join('\n')}\n</svg>\n`;
+function svg(title: string, height: number, lines: readonly string[]): string {
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img">\n<title>${title}</title>\n<rect width="100%" height="100%" fill="#fff"/>\n${lines.join('\n')}\n</svg>\n`;
 }
 
 function short(value: number): string {

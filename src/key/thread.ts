@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { Link } from '../actor/link.ts';
 import { ActorError, type Handlers } from '../actor/protocol.ts';
@@ -9,6 +10,8 @@ import type { KeyToMain, MainToKey } from './protocol.ts';
 
 /** How long a thread may take to overwrite its key before it is ended anyway, ms. */
 const WIPE_MS = 100;
+/** How long a thread that is to end may go on loading first, ms. */
+const LOAD_MS = 1_000;
 
 /** What a blank thread is started with: its backend, and whether it warms up before it says that it is ready. */
 export type BlankStart = { curve: CurveName; warm: boolean };
@@ -80,6 +83,8 @@ export class KeyThread {
   async end(): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
+    // Ended while it loads a native library, a thread may take the process with it.
+    await Promise.race([this.ready, sleep(LOAD_MS, undefined, { ref: false })]);
     await this.link.ask('wipe', null, { timeoutMs: WIPE_MS }).catch(() => {});
     await this.#worker.terminate();
   }
