@@ -89,10 +89,13 @@ async function fleet(backend: string): Promise<{ mib: number; threads: { before:
   try {
     const some = async (requests: number) => {
       let left = requests;
+      // A client hears every answer to it, on whichever connection it asked.
+      const free = [...signer.clients];
       const lane = async () => {
         while (left-- > 0) {
-          const bound = signer.clients[Math.floor(Math.random() * signer.clients.length)]!;
-          await ask(new Client(bound), signer.relay, 1);
+          const [bound] = free.splice(Math.floor(Math.random() * free.length), 1);
+          await ask(new Client(bound!), signer.relay, 1);
+          free.push(bound!);
         }
       };
       await Promise.all(Array.from({ length: LANES }, lane));
