@@ -22,7 +22,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a signature is not checked',
     promise: 'R11',
     file: 'src/nip46/signed.ts',
-    find: 'return curve.verify(hexToBytes(event.sig), hexToBytes(id), hexToBytes(event.pubkey));',
+    find: 'return curve.verify(signatureBytes, idBytes, pubkeyBytes);',
     replace: 'return curve !== null;',
     tests: [ACTOR],
   },
@@ -119,7 +119,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a file may open to another key than it names',
     promise: 'KEYSTORE.md',
-    file: 'workers/key.ts',
+    file: 'src/key/opening.ts',
     find: "if (pubkey === '' || bytesToHex(key.publicKey) === pubkey) {",
     replace: "if (pubkey !== '-') {",
     tests: ['test/key/thread.test.ts'],
