@@ -196,7 +196,7 @@ export class VirtualKey {
   /** Hands a new policy actor's port to the thread, if there is one. */
   reattach(): void {
     if (this.#thread === null) return;
-    const port = this.#policyPort();
+    const port = this.#portTo(this.#around.attachPolicy);
     this.#thread.link.tell('policy', { port }, [port]);
   }
 
@@ -268,7 +268,7 @@ export class VirtualKey {
         this.#crashed(reason);
       },
     });
-    const policy = this.#policyPort();
+    const policy = this.#portTo(this.#around.attachPolicy);
     const { limits, relays } = this.#around;
     const activated = thread.link
       .ask(
@@ -301,16 +301,15 @@ export class VirtualKey {
     return this.state !== 'activating' || locks !== this.#locks;
   }
 
-  #policyPort(): MessagePort {
+  #portTo(attach: (keyName: string, port: MessagePort) => void): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    this.#around.attachPolicy(this.name, port1);
+    attach(this.name, port1);
     return port2;
   }
 
   #adminPort(): Transferred<MessagePort> {
-    const { port1, port2 } = new MessageChannel();
-    this.#around.attachAdmins(this.name, port1);
-    return new Transferred(port2, [port2]);
+    const port = this.#portTo(this.#around.attachAdmins);
+    return new Transferred(port, [port]);
   }
 
   #wait(seq: number): void {
