@@ -4,11 +4,10 @@
  * with a false signature, and the signed event under a forged id. It can be stopped, started, and left half open.
  */
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { type Filter, wants } from '../support/broadcast-relay.ts';
 import type { SignedEvent } from '../support/clients.ts';
+import { SocketServer } from '../support/socket-server.ts';
 
 export interface Manners {
   /** ms at most */
@@ -22,29 +21,20 @@ export interface Manners {
 /** Events that it sends again, the newest ones. */
 const KEPT = 200;
 
-export class UnrulyRelay {
+export class UnrulyRelay extends SocketServer {
   manners: Manners;
-  #server: WebSocketServer | undefined;
-  #port = 0;
   readonly #kept: SignedEvent[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(manners: Manners) {
+    super();
     this.manners = manners;
-  }
-
-  get url(): string {
-    return `ws://127.0.0.1:${this.#port}`;
   }
 
   /** On the port of the first time. */
   async start(): Promise<this> {
-    const server = new WebSocketServer({ host: '127.0.0.1', port: this.#port });
-    await once(server, 'listening');
-    this.#server = server;
-    this.#port = (server.address() as AddressInfo).port;
     const subscriptions = new Map<WebSocket, Map<string, Filter[]>>();
-    server.on('connection', (socket) => {
+    await this.listen((socket) => {
       const own = new Map<string, Filter[]>();
       subscriptions.set(socket, own);
       socket.on('close', () => subscriptions.delete(socket));
@@ -69,25 +59,20 @@ export class UnrulyRelay {
     return this;
   }
 
-  async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
-    this.#server = undefined;
+  override async stop(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
-    for (const socket of server.clients) socket.terminate();
-    server.close();
-    await once(server, 'close');
+    await super.stop();
   }
 
   /** Connections stay, and nothing is read from them any more, not even a ping. */
   freeze(): void {
-    for (const socket of this.#server?.clients ?? []) socket.pause();
+    for (const socket of this.clients) socket.pause();
   }
 
   /** Ends every connection. */
   hangUp(): void {
-    for (const socket of this.#server?.clients ?? []) socket.terminate();
+    for (const socket of this.clients) socket.terminate();
   }
 
   #deliver(socket: WebSocket, subscription: string, event: SignedEvent): void {

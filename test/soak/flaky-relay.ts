@@ -1,7 +1,6 @@
 /** Stands before a relay: goes down and comes back at the same address, and meanwhile loses, repeats or delays events. */
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { WebSocket, WebSocketServer } from 'ws';
+import { WebSocket } from 'ws';
+import { SocketServer } from '../support/socket-server.ts';
 import type { Seeded } from './seeded.ts';
 
 export type Mood = 'well' | 'dropping' | 'duplicating' | 'slow';
@@ -9,31 +8,21 @@ export type Mood = 'well' | 'dropping' | 'duplicating' | 'slow';
 const LOST = 0.3;
 const DELAY_MS = 400;
 
-export class FlakyRelay {
+export class FlakyRelay extends SocketServer {
   mood: Mood = 'well';
   /** Events that it has lost, repeated and delayed. */
   readonly counts = { dropped: 0, duplicated: 0, delayed: 0 };
   readonly #upstream: string;
   readonly #random: Seeded;
-  #server: WebSocketServer | null = null;
-  #port = 0;
-
   constructor(upstream: string, random: Seeded) {
+    super();
     this.#upstream = upstream;
     this.#random = random;
   }
 
-  get url(): string {
-    return `ws://127.0.0.1:${this.#port}`;
-  }
-
   /** On the port of the first time. */
   async start(): Promise<this> {
-    const server = new WebSocketServer({ host: '127.0.0.1', port: this.#port });
-    await once(server, 'listening');
-    this.#server = server;
-    this.#port = (server.address() as AddressInfo).port;
-    server.on('connection', (near) => {
+    await this.listen((near) => {
       const far = new WebSocket(this.#upstream);
       const early: string[] = [];
       far.on('open', () => {
@@ -55,15 +44,6 @@ export class FlakyRelay {
       }
     });
     return this;
-  }
-
-  async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === null) return;
-    this.#server = null;
-    for (const socket of server.clients) socket.terminate();
-    server.close();
-    await once(server, 'close');
   }
 
   /** Only events: a relay that loses what it says about them has broken its connection, which is another fault. */

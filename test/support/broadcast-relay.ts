@@ -1,27 +1,15 @@
 /** A relay as they are: it keeps nothing, verifies nothing, and gives each event to whoever asks for it. */
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
+import { SocketServer } from './socket-server.ts';
 
 export type Filter = { kinds?: number[]; authors?: string[]; '#p'?: string[] };
 export type Event = { id: string; kind: number; pubkey: string; tags: string[][] };
 
-export class BroadcastRelay {
-  #server: WebSocketServer | undefined;
-  #port = 0;
-
-  get url(): string {
-    return `ws://127.0.0.1:${this.#port}`;
-  }
-
+export class BroadcastRelay extends SocketServer {
   /** On the port of the first time. */
   async start(): Promise<this> {
-    const server = new WebSocketServer({ host: '127.0.0.1', port: this.#port });
-    await once(server, 'listening');
-    this.#server = server;
-    this.#port = (server.address() as AddressInfo).port;
     const subscriptions = new Map<WebSocket, Map<string, Filter[]>>();
-    server.on('connection', (socket) => {
+    await this.listen((socket) => {
       const own = new Map<string, Filter[]>();
       subscriptions.set(socket, own);
       socket.on('close', () => subscriptions.delete(socket));
@@ -42,15 +30,6 @@ export class BroadcastRelay {
       });
     });
     return this;
-  }
-
-  async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
-    this.#server = undefined;
-    for (const socket of server.clients) socket.terminate();
-    server.close();
-    await once(server, 'close');
   }
 }
 
