@@ -1,5 +1,6 @@
+import { type Koffi, loadKoffi } from '../host/koffi.ts';
+
 type Call = (...args: (Uint8Array | number | null)[]) => number;
-type Koffi = typeof import('koffi');
 
 /**
  * The functions of libsecp256k1 that are used. Byte arrays are passed as pointers to their own memory: each must lie
@@ -35,8 +36,8 @@ function fileNames(): string[] {
  *
  * @throws Error in one line: koffi or the library is missing, or the library lacks a module
  */
-export async function loadLibrary(files = fileNames()): Promise<NativeLibrary> {
-  const koffi = await importKoffi();
+export function loadLibrary(files = fileNames()): NativeLibrary {
+  const koffi = usableKoffi();
   let lacks: string | undefined;
   for (const file of files) {
     let library: import('koffi').IKoffiLib;
@@ -54,9 +55,9 @@ export async function loadLibrary(files = fileNames()): Promise<NativeLibrary> {
   throw new Error(lacks ?? 'libsecp256k1 is not installed (docs/INSTALL.md)');
 }
 
-async function importKoffi(): Promise<Koffi> {
+function usableKoffi(): Koffi {
   try {
-    return (await import('koffi')).default;
+    return loadKoffi();
   } catch (error) {
     const { code = 'it does not load' } = error as NodeJS.ErrnoException;
     throw new Error(`the package koffi is not usable here: ${code}`);

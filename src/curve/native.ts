@@ -23,8 +23,8 @@ const ZEROS = new Uint8Array(new ArrayBuffer(32));
  *
  * @throws Error in one line when the library, one of its modules or koffi is missing
  */
-export async function nativeCurve(random: Random): Promise<Curve> {
-  return new Native(await loadLibrary(), random);
+export function nativeCurve(random: Random): Curve {
+  return new Native(loadLibrary(), random);
 }
 
 class Native implements Curve {

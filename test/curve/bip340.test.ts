@@ -6,7 +6,7 @@ import { loadCurve } from '../../src/curve/load.ts';
 import { bytesToHex, hexToBytes } from '../../src/nip46/hex.ts';
 import { lacks } from '../runner/lacks.ts';
 
-const lacksNative = await lacks('libsecp256k1');
+const lacksNative = lacks('libsecp256k1');
 
 /** The official vectors of BIP-340; those with a message of another length than 32 bytes are no Nostr event. */
 const vectors = readFileSync(new URL('../vectors/bip340.csv', import.meta.url), 'utf8')

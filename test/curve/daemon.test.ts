@@ -14,7 +14,7 @@ import { adminOf, pair } from '../support/provision.ts';
 const root = join(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'redoubt-curve-'));
 const withoutKoffi = join(folder, 'dist/redoubt.js');
-const withLibrary = (await lacks('libsecp256k1')) ? test.skip : test;
+const withLibrary = lacks('libsecp256k1') ? test.skip : test;
 
 test.before(() => {
   cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });

@@ -6,7 +6,7 @@ import { newSecret, type Secret, wipe } from '../../src/actor/protocol.ts';
 import { loadCurve } from '../../src/curve/load.ts';
 import { lacks } from '../runner/lacks.ts';
 
-const lacksNative = await lacks('libsecp256k1');
+const lacksNative = lacks('libsecp256k1');
 
 /** A secret that this file itself remembers in two halves only, so that a scan finds none but the copies made of it. */
 class Planted {

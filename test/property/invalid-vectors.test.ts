@@ -21,7 +21,7 @@ import { lacks } from '../runner/lacks.ts';
 const MAX = 262_144;
 const vector = (name: string) => readFileSync(join(import.meta.dirname, '../vectors', name), 'utf8');
 const { invalid } = JSON.parse(vector('nip44.json')).v2;
-const lacksNative = await lacks('libsecp256k1');
+const lacksNative = lacks('libsecp256k1');
 const backends: CurveName[] = ['native', 'wasm', 'noble'];
 const figures = { vectors: 0, named: 0, sets: {} as Record<string, number> };
 

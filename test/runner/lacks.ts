@@ -3,18 +3,20 @@ import { delimiter, join } from 'node:path';
 import { loadLibrary } from '../../src/curve/native-library.ts';
 
 /** What a machine may lack, and tests can do without, where it is no program. */
-const PARTS: { [part: string]: () => Promise<unknown> } = {
+const PARTS: { [part: string]: () => unknown } = {
   libsecp256k1: () => loadLibrary(),
 };
 
 /** Whether this machine lacks a part, or a program of that name. */
-export async function lacks(part: string): Promise<boolean> {
+export function lacks(part: string): boolean {
   const load = PARTS[part];
   if (load === undefined) return !isInstalled(part);
-  return load().then(
-    () => false,
-    () => true,
-  );
+  try {
+    load();
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** Whether a program of this name is found on the PATH. */
