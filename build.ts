@@ -87,6 +87,7 @@ export async function bundle(entry: Entry): Promise<Bundle> {
     banner: { js: entry.command && !startsWithHashbang(entry.source) ? HASHBANG + REQUIRE : REQUIRE },
     define: { __REDOUBT_VERSION__: JSON.stringify(version) },
     minifySyntax: true,
+    minifyWhitespace: true,
     sourcemap: 'linked',
     legalComments: 'none',
     metafile: true,

@@ -7,6 +7,7 @@ import { reload } from './config/reload.ts';
 import { type Config, type ConfigResult, readWholeConfig } from './config.ts';
 import { forcedCurve } from './curve/forced.ts';
 import { loadLibc } from './host/libc.ts';
+import { shareArenas } from './host/malloc.ts';
 import { refuseDumps } from './host/no-dumps.ts';
 import { Notify } from './host/notify.ts';
 import { keepBytecode } from './host/v8-flags.ts';
@@ -53,6 +54,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const autounlock = takeAutounlockSources(process.env, process.cwd());
   process.umask(0o077);
   keepBytecode();
+  shareArenas(loadLibc);
   // With a listener of its own, SIGUSR1 does not open the inspector.
   process.on('SIGUSR1', () => {});
   const beside = options.quickstart ? besideConfiguration(options, process.env, process.cwd()) : null;

@@ -6,7 +6,8 @@ export interface ThreadOptions {
   workerData?: Open;
   /** MiB */
   oldGenerationMb?: number;
-  youngGenerationMb?: number;
+  /** MiB; V8's own choice when left out. */
+  youngGenerationMb?: number | undefined;
   name: string;
 }
 

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { loadKoffi } from './koffi.ts';
 
 /** The few calls of the system's C library that Node does not have. Errors are negative numbers. */
 export interface Libc {
@@ -6,21 +6,32 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   sendto(fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number): number;
   close(fd: number): number;
+  /** glibc's own; 0 is its error. */
+  mallopt?(option: number, value: number): number;
+}
+
+/** A function that not every C library has. */
+function optional<F>(name: string, find: () => F): { [name: string]: F } {
+  try {
+    return { [name]: find() };
+  } catch {
+    return {};
+  }
 }
 
 /** Through koffi; null where that does not load. */
 export function loadLibc(): Libc | null {
   if (process.platform !== 'linux') return null;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
     // The process itself is linked against it, whichever C library the system has.
-    const library = koffi.load(null);
+    const library = loadKoffi().load(null);
     const prctl = library.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)');
     return {
       prctl: (option, value) => prctl(option, value, 0, 0, 0),
       socket: library.func('int socket(int, int, int)'),
       sendto: library.func('long sendto(int, const void *, size_t, int, const void *, uint32_t)'),
       close: library.func('int close(int)'),
+      ...optional('mallopt', () => library.func('int mallopt(int, int)')),
     };
   } catch {
     return null;

@@ -6,7 +6,7 @@ export type VerifyTask = { choose: CurveChoice } | { raw: string; curve: CurveCh
 export type Chosen = { ok: true; curve: CurveName; passedOver: string[] } | { ok: false; refusal: string };
 
 const MAX_WAITING = 256;
-const IDLE_MS = 30_000;
+const IDLE_MS = 5_000;
 
 /** One stateless thread that verifies events of strangers, apart from every thread that holds a secret. */
 export class VerifyPool {
