@@ -13,6 +13,7 @@ import { Responses } from '../nip46/responses.ts';
 import type { SignedEvent } from '../nip46/signed.ts';
 import type { Asked } from '../policy/protocol.ts';
 import { AdminDoor } from './admin-door.ts';
+import { Handled } from './handled.ts';
 import type { Policy } from './policy-door.ts';
 import type { KeyLimits, KeySettings, KeyToMain, Lane, MainToKey, Outcome } from './protocol.ts';
 import { ClientRates } from './rate.ts';
@@ -29,8 +30,6 @@ interface Arrived {
   again: boolean;
 }
 
-/** Ids handled by this thread; the policy actor's memory behind it is the long one. */
-const HANDLED = 8192;
 /** How long putting an authentication on record may take, ms. */
 const RELAY_AUTH_MS = 5_000;
 
@@ -50,7 +49,7 @@ export class KeyActor {
   readonly #complaints: ClientRates;
   /** At most one answer a minute to a stranger. */
   readonly #strangers = new ClientRates(1 / 60, 1);
-  readonly #handled = new Set<string>();
+  readonly #handled = new Handled(randomBytes(4).readUInt32LE());
   /** Bodies being carried out now: a retry that overtakes its first try waits for it. */
   readonly #inWork = new Map<string, Promise<Answer>>();
 
@@ -132,7 +131,7 @@ export class KeyActor {
     if (!this.#envelope.verify(event)) return this.#done(seq, '', 'dropped: signature');
     const verified = this.#clock.mono();
     this.#times.observe('verify', verified - begun);
-    this.#remember(event.id);
+    this.#handled.add(event.id);
     this.#main.tellSoon('verified', { seq, id: event.id });
 
     const opened = this.#envelope.open(event);
@@ -213,10 +212,5 @@ export class KeyActor {
 
   #done(seq: number, method: string, outcome: Outcome): void {
     this.#main.tell('done', { seq, method, outcome, response: null });
-  }
-
-  #remember(id: string): void {
-    this.#handled.add(id);
-    if (this.#handled.size > HANDLED) this.#handled.delete(this.#handled.keys().next().value!);
   }
 }

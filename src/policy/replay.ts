@@ -1,4 +1,4 @@
-import { Fingerprints } from './fingerprints.ts';
+import { Fingerprints } from '../nip46/fingerprints.ts';
 
 /** Full generations that are kept beside the one that is being filled. */
 const KEPT = 4;

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Fingerprints } from '../../src/policy/fingerprints.ts';
+import { Fingerprints } from '../../src/nip46/fingerprints.ts';
 import type { Decision } from '../../src/policy/protocol.ts';
 import { ReplayMemory } from '../../src/policy/replay.ts';
 import { fresh, hex, movableClock, Rig, said } from './rig.ts';
