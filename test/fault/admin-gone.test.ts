@@ -6,14 +6,15 @@
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { verifyEvent } from 'nostr-tools';
+import { generateSecretKey, getPublicKey, verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { rows } from '../support/database.ts';
 import { printFigures } from '../support/figures.ts';
+import { OutsideRelay } from '../support/outside-relay.ts';
 import { adminOf, createPolicy, type Paired, pair } from '../support/provision.ts';
-import type { RpcClient } from '../support/rpc.ts';
+import type { RpcClient, RpcResponse } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
 const WITHIN_MS = 5;
@@ -23,18 +24,25 @@ const NEW = 'the second passphrase of a key';
 const daemon = new TestDaemon({
   env: {
     REDOUBT_KEYSTORE_LOG_N: '14',
+    REDOUBT_ALLOW_PRIVATE_RELAYS: 'true',
     REDOUBT_LIMITS_STRANGERS_PER_KEY: '1000',
     REDOUBT_LIMITS_STRANGERS_TOTAL: '1000',
   },
 });
+const relay = new OutsideRelay();
+/** Of a client that shows a nostrconnect:// URI. */
+const app = getPublicKey(generateSecretKey());
 let admin: RpcClient;
 let client: Paired;
 let policy: number;
+/** What the client is told of the request that it made last. */
+let asked: Promise<RpcResponse>;
 /** Sealed files that were there before. */
 let sealedBefore = 0;
 const figures = { commands: 0, answeredAgain: 0, carriedOutTwice: 0 };
 
 test.before(async () => {
+  await relay.start();
   await daemon.start();
   admin = await adminOf(daemon);
   client = await pair(admin, daemon.quickstart, [{ method: 'sign_event', kind: 1 }]);
@@ -46,10 +54,11 @@ test.after(async () => {
   admin?.close();
   client?.client.close();
   await daemon.remove();
+  await relay.stop();
 });
 
-const template = () =>
-  JSON.stringify({ kind: 1, content: crypto.randomUUID(), tags: [], created_at: Math.floor(Date.now() / 1000) });
+const template = (kind = 1) =>
+  JSON.stringify({ kind, content: crypto.randomUUID(), tags: [], created_at: Math.floor(Date.now() / 1000) });
 const one = <T>(sql: string, ...values: unknown[]) => rows<{ v: T }>(daemon, sql, ...values)[0]?.v;
 const count = (of: string, ...values: unknown[]) => one<number>(`SELECT count(*) AS v FROM ${of}`, ...values)!;
 const user = () => one<number>('SELECT id AS v FROM KeyUser WHERE userPubkey = ?', client.client.pubkey)!;
@@ -62,6 +71,18 @@ const opens = async (passphrase: string) => {
   await admin.result('lock_key', ['theirs']);
   return JSON.parse(await admin.result('unlock_key', ['theirs', passphrase])).success as boolean;
 };
+/** The client asks for what it has no rule for; @returns the question that waits for an admin. */
+async function ask(kind: number): Promise<string> {
+  asked = client.client.call('sign_event', [template(kind)]);
+  let found: { id: string; kind: number; waiting: boolean } | undefined;
+  await until('it waits for an admin', async () => {
+    found = JSON.parse(await admin.result('get_requests')).find(
+      (row: { kind: number; waiting: boolean }) => row.kind === kind && row.waiting,
+    );
+    return found !== undefined;
+  });
+  return found!.id;
+}
 const lockedKeys = async () =>
   (JSON.parse(await admin.result('get_keys')) as { name: string; locked: boolean }[])
     .filter(({ locked }) => locked)
@@ -70,7 +91,7 @@ const lockedKeys = async () =>
 
 interface Command {
   method: string;
-  params: () => unknown[];
+  params: () => unknown[] | Promise<unknown[]>;
   /** What there is of it when it was carried out once, and what that must be. */
   left: () => unknown;
   whole: unknown;
@@ -144,6 +165,30 @@ const COMMANDS: Command[] = [
     whole: 0,
   },
   {
+    method: 'connect_client',
+    params: () => [`nostrconnect://${app}?relay=${encodeURIComponent(relay.url)}&secret=of-the-app`, 'demo', policy],
+    left: () => [
+      count('KeyUser WHERE userPubkey = ?', app),
+      count('Token WHERE keyUserId IN (SELECT id FROM KeyUser WHERE userPubkey = ?)', app),
+    ],
+    whole: [1, 1],
+  },
+  {
+    method: 'approve_request',
+    params: async () => [await ask(7), '{"kind":7}'],
+    left: async () => [
+      (await asked).error,
+      count(`SigningCondition WHERE keyUserId = ? AND kind = '7' AND allowed = 1`, user()),
+    ],
+    whole: [undefined, 1],
+  },
+  {
+    method: 'deny_request',
+    params: async () => [await ask(8)],
+    left: async () => [(await asked).error, count(`SigningCondition WHERE keyUserId = ? AND kind = '8'`, user())],
+    whole: ['not authorized', 0],
+  },
+  {
     method: 'revoke_token',
     params: () => [tokenOf('issued')],
     left: () => count(`Token WHERE clientName = 'issued' AND deletedAt IS NOT NULL`),
@@ -205,12 +250,19 @@ const COMMANDS: Command[] = [
   })),
 ];
 
-/** How often a command was carried out, and how often its answer was given once more. */
-const ended = (method: string) => {
-  const rows = `Log WHERE type = 'admin' AND method = ? AND params LIKE '%"phase":"end"%'`;
-  const again = count(`${rows} AND params LIKE '%"outcome":"answered again"%'`, method);
-  return { once: count(rows, method) - again, again };
-};
+/** How often a command was carried out, and how often its answer was given once more; of one moment. */
+function ended(method: string): { once: number; again: number } {
+  const outcomes = rows<{ params: string }>(
+    daemon,
+    `SELECT params FROM Log WHERE type = 'admin' AND method = ?`,
+    method,
+  )
+    .map(({ params }) => JSON.parse(params) as { phase: string; outcome?: string })
+    .filter(({ phase }) => phase === 'end')
+    .map(({ outcome }) => outcome);
+  const again = outcomes.filter((outcome) => outcome === 'answered again').length;
+  return { once: outcomes.length - again, again };
+}
 
 /** Sends it and is gone, while it is on its way or in work. */
 async function sendAndVanish(method: string, params: unknown[], id: string): Promise<void> {
@@ -223,7 +275,7 @@ async function sendAndVanish(method: string, params: unknown[], id: string): Pro
 
 for (const { method, params, left, whole } of COMMANDS) {
   test(`${method}: an admin that vanishes leaves nothing half done, and may say the same again`, async () => {
-    const given = params();
+    const given = await params();
     const id = `gone ${method}`;
     const before = ended(method);
     await sendAndVanish(method, given, id);
