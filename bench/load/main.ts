@@ -3,6 +3,7 @@
  * decrypted and verified after it has stopped; the signer's CPU time is read right before the first request leaves and
  * right after the last answer came.
  */
+import { setImmediate as breathe } from 'node:timers/promises';
 import { Client } from './client.ts';
 import { cpuOf } from './cpu.ts';
 import type { FromLoad, Measured, Order, ToLoad } from './protocol.ts';
@@ -29,21 +30,28 @@ async function open(target: Extract<ToLoad, { open: unknown }>['open']): Promise
 async function run({ requests, inFlight, check, echo = false }: Order): Promise<FromLoad> {
   for (const [i, client] of clients.entries()) {
     client.prepare(Math.floor((requests + i) / clients.length), echo);
+    // A relay puts out who does not answer its pings.
+    await breathe();
   }
   const cpuBefore = cpuOf(signerPid);
   const before = performance.now();
   await orSilence(Promise.all(clients.map((client) => client.run(inFlight))));
   const wall = performance.now() - before;
   const cpu = cpuOf(signerPid) - cpuBefore;
-  const latencies = latenciesOf(check, echo).sort((a, b) => a - b);
+  const latencies = (await latenciesOf(check, echo)).sort((a, b) => a - b);
   const at = (part: number) => latencies[Math.ceil(latencies.length * part) - 1]!;
   const latency: Measured['latency'] = { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
   return { measured: { requests, wall, cpu, latency } };
 }
 
-function latenciesOf(check: boolean, echo: boolean): number[] {
-  if (echo) return clients.flatMap((client) => client.roundTrips());
-  return check ? clients.flatMap((client) => client.check()) : [Number.NaN];
+async function latenciesOf(check: boolean, echo: boolean): Promise<number[]> {
+  if (!check && !echo) return [Number.NaN];
+  const latencies: number[] = [];
+  for (const client of clients) {
+    for (const latency of echo ? client.roundTrips() : client.check()) latencies.push(latency);
+    await breathe();
+  }
+  return latencies;
 }
 
 async function orSilence<T>(work: Promise<T>): Promise<T> {
