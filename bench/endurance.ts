@@ -36,9 +36,9 @@ try {
 } finally {
   await load.close();
 }
-// Single steps wander with the machine: both ends are means of several.
-const reference = runs.filter(({ requests }) => requests <= REFERENCE);
-const end = runs.slice(-reference.length);
+// Single steps wander with the machine: both ends are means of two.
+const reference = runs.filter(({ requests }) => requests >= REFERENCE).slice(0, 2);
+const end = runs.slice(-2);
 const change = (figure: 'rss' | 'p99') =>
   mean(end.map((run) => run[figure])) / mean(reference.map((run) => run[figure])) - 1;
 const rows: Row[] = [

@@ -1,12 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { getPublicKey, nip44 } from 'nostr-tools';
-import { verifySchnorr } from 'tiny-secp256k1';
 import { WebSocket } from 'ws';
+import { asSecret } from '../../src/actor/protocol.ts';
+import type { PrivateKey } from '../../src/curve/curve.ts';
+import { loadCurve } from '../../src/curve/load.ts';
 import type { SignedEvent } from '../../test/support/clients.ts';
-import { quickFinalize } from '../../test/support/sign.ts';
 import type { BoundClient } from './protocol.ts';
 
 const KIND = 24133;
+/** The fastest: a million requests are signed here, and two million signatures verified. */
+const curve = await loadCurve();
 
 interface Prepared {
   template: { kind: number; created_at: number; tags: string[][]; content: string };
@@ -18,7 +21,7 @@ interface Prepared {
 /** One NIP-46 client on a socket of its own. While the clock runs it moves frames and looks at nothing else. */
 export class Client {
   readonly #remote: string;
-  readonly #secretKey: Uint8Array;
+  readonly #key: PrivateKey;
   readonly #pubkey: string;
   readonly #conversation: Uint8Array;
   readonly #session = randomBytes(4).toString('hex');
@@ -31,10 +34,11 @@ export class Client {
   #done: PromiseWithResolvers<void> | undefined;
 
   constructor({ secretKey, remote }: BoundClient) {
-    this.#secretKey = Uint8Array.from(Buffer.from(secretKey, 'hex'));
+    const secret = asSecret(Uint8Array.from(Buffer.from(secretKey, 'hex')));
+    this.#key = curve.openKey(secret);
     this.#remote = remote;
-    this.#pubkey = getPublicKey(this.#secretKey);
-    this.#conversation = nip44.getConversationKey(this.#secretKey, remote);
+    this.#pubkey = getPublicKey(secret);
+    this.#conversation = nip44.getConversationKey(secret, remote);
   }
 
   /** Answers that have arrived since `prepare`. */
@@ -79,8 +83,10 @@ export class Client {
       const template = { kind: 1, created_at, tags: [['p', this.#remote]], content: `note ${id} `.repeat(8) };
       const body = JSON.stringify({ id, method: 'sign_event', params: [JSON.stringify(template)] });
       const content = nip44.encrypt(body, this.#conversation);
-      const envelope = { kind: KIND, created_at, tags: [['p', to]], content };
-      const frame = JSON.stringify(['EVENT', quickFinalize(envelope, this.#secretKey, this.#pubkey)]);
+      const envelope = { pubkey: this.#pubkey, kind: KIND, created_at, tags: [['p', to]], content };
+      const hash = hashOf(envelope);
+      const sig = Buffer.from(this.#key.sign(hash)).toString('hex');
+      const frame = JSON.stringify(['EVENT', { ...envelope, id: hash.toString('hex'), sig }]);
       const prepared = { template, frame, sent: 0 };
       this.#inOrder.push(prepared);
       this.#prepared.set(id, prepared);
@@ -150,9 +156,14 @@ export class Client {
   }
 }
 
-function verifies({ id, pubkey, created_at, kind, tags, content, sig }: SignedEvent): boolean {
-  const hash = createHash('sha256')
+function verifies(event: SignedEvent): boolean {
+  const hash = hashOf(event);
+  if (hash.toString('hex') !== event.id) return false;
+  return curve.verify(Buffer.from(event.sig, 'hex'), hash, Buffer.from(event.pubkey, 'hex'));
+}
+
+function hashOf({ pubkey, created_at, kind, tags, content }: Omit<SignedEvent, 'id' | 'sig'>): Buffer {
+  return createHash('sha256')
     .update(JSON.stringify([0, pubkey, created_at, kind, tags, content]))
     .digest();
-  return hash.toString('hex') === id && verifySchnorr(hash, Buffer.from(pubkey, 'hex'), Buffer.from(sig, 'hex'));
 }
