@@ -312,6 +312,23 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ['test/key/strangers.test.ts'],
   },
   {
+    name: 'a queue has no end',
+    promise: 'R17',
+    file: 'src/key/virtual-key.ts',
+    find: "if (this.queued < keyQueue) return 'normal';",
+    replace: "return 'normal';",
+    tests: ['test/acceptance/limits.test.ts'],
+    build: true,
+  },
+  {
+    name: 'a thread that hangs keeps its key',
+    promise: 'R9',
+    file: 'src/key/virtual-key.ts',
+    find: "this.#thread?.kill('it hung');",
+    replace: 'return;',
+    tests: ['test/fault/key-thread.test.ts'],
+  },
+  {
     name: 'a row that does not follow the one before it verifies',
     promise: 'R4',
     file: 'src/policy/verify.ts',
