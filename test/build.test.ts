@@ -83,6 +83,16 @@ contents('every entry exists', () => {
     [],
   );
 });
+contents('every bundle is ASCII: with one other character V8 would keep all of it in two bytes a character', () => {
+  for (const [source, { files }] of bundles) {
+    const { contents } = files.find(({ path }) => path.endsWith('.js'))!;
+    assert.is(
+      contents.findIndex((byte) => byte > 127),
+      -1,
+      source,
+    );
+  }
+});
 contents.run();
 
 const command = suite('the command');
