@@ -1,87 +1,12 @@
-/** Entry point of a key actor's thread: blank and warm until `activate` makes it the actor of one key, for good. */
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { systemClock } from '../src/actor/clock.ts';
-import { Link } from '../src/actor/link.ts';
-import { type Body, wipe } from '../src/actor/protocol.ts';
-import { takeInSecret } from '../src/actor/secret-port.ts';
+/** Entry point of a key actor's thread. */
+import { parentPort, workerData } from 'node:worker_threads';
 import { loadCurve } from '../src/curve/load.ts';
-import { KeyActor } from '../src/key/actor.ts';
-import { DAMAGED, type Opening, openFrom, WRONG } from '../src/key/opening.ts';
-import { PolicyDoor } from '../src/key/policy-door.ts';
-import type { KeySettings, KeyToMain, MainToKey } from '../src/key/protocol.ts';
+import { holdKey } from '../src/key/holder.ts';
 import type { BlankStart } from '../src/key/thread.ts';
 import { warmUp } from '../src/key/warm-up.ts';
-import { StageReporter } from '../src/metrics/stage-reporter.ts';
-import { bytesToHex } from '../src/nip46/hex.ts';
-
-/** How long what waits on a port may take to arrive, ms. */
-const PORT_MS = 5_000;
 
 const start = workerData as BlankStart;
 const curve = await loadCurve(start.curve);
-let actor: KeyActor | undefined;
-let spent = false;
-/** They come right behind `activate`, and wait until the key is open. */
-let held: Body<MainToKey, 'event'>[] = [];
-/** May come while the key is still being opened. */
-let changed: KeySettings | undefined;
-const times = new StageReporter((report) => main.tell('times', { report }));
-
-const main = new Link<KeyToMain, MainToKey>(parentPort!, {
-  activate: async ({ pubkey, vault, policy, limits, relays }) => {
-    const opened = await open(vault, pubkey);
-    // What is brought here was seen to open: it is not the passphrase that is wrong.
-    if (!opened.ok) return { ok: false, refusal: opened.refusal === WRONG ? DAMAGED : opened.refusal };
-    const { key, replayKey } = opened;
-    const door = new PolicyDoor(systemClock, (ms) => times.observe('policy', ms));
-    door.attach(policy);
-    actor = new KeyActor(main, curve, key, replayKey, door, changed ?? { limits, relays }, systemClock, times);
-    const first = held;
-    held = [];
-    for (const event of first) void actor.handle(event);
-    return { ok: true };
-  },
-  check: async ({ pubkey, vault }) => {
-    const opened = await open(vault, pubkey);
-    if (!opened.ok) return opened;
-    const own = bytesToHex(opened.key.publicKey);
-    opened.key.wipe();
-    wipe(opened.replayKey);
-    return { ok: true, pubkey: own };
-  },
-  event: (event) => {
-    // An exception in here is a bug: it ends the thread, and the supervisor starts the key again.
-    if (actor === undefined) held.push(event);
-    else void actor.handle(event);
-  },
-  introduce: async ({ client, secret: port }) => {
-    const secret = await takeInSecret(port, PORT_MS);
-    if (secret === null) return null;
-    try {
-      return actor?.introduce(client, new TextDecoder().decode(secret)) ?? null;
-    } finally {
-      wipe(secret);
-    }
-  },
-  authenticate: async ({ relay, challenge }) => (await actor?.authenticate(relay, challenge)) ?? null,
-  settings: (settings) => {
-    changed = settings;
-    actor?.change(settings);
-  },
-  policy: ({ port }) => actor?.setPolicy(port),
-  wipe: () => {
-    actor?.wipe();
-    times.flush();
-    return null;
-  },
-});
-
+const main = holdKey(parentPort!, curve);
 if (start.warm) await warmUp(curve);
 main.tell('ready', { curve: curve.name });
-
-/** Opens what the vault has put on the port: once in the life of a thread. @param pubkey whose it must be; '' any */
-async function open(vault: MessagePort, pubkey: string): Promise<Opening> {
-  if (spent) return { ok: false, refusal: 'this thread holds a key already' };
-  spent = true;
-  return openFrom(vault, curve, pubkey);
-}

@@ -1,24 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { systemClock } from '../actor/clock.ts';
 import { Link } from '../actor/link.ts';
 import { asSecret, newSecret, type Secret, wipe } from '../actor/protocol.ts';
-import { copyOf, portWith } from '../actor/secret-port.ts';
+import { portWith } from '../actor/secret-port.ts';
 import type { Curve } from '../curve/curve.ts';
 import type { Slot, Unsealing } from '../keystore/protocol.ts';
 import { seal } from '../keystore/seal.ts';
-import { StageReporter } from '../metrics/stage-reporter.ts';
 import { deriveReplayKey, Envelope } from '../nip46/envelope.ts';
-import { bytesToHex } from '../nip46/hex.ts';
 import type { KeyToPolicy, PolicyToKey } from '../policy/protocol.ts';
-import { KeyActor, type ToMain } from './actor.ts';
-import { openFrom } from './opening.ts';
-import { PolicyDoor } from './policy-door.ts';
-import type { KeyLimits } from './protocol.ts';
+import { holdKey } from './holder.ts';
+import type { KeyLimits, KeyToMain, MainToKey } from './protocol.ts';
 
-/** Rounds that bring the just-in-time compiler through the signing path; measured: docs/PERFORMANCE.md. */
-const ROUNDS = 50;
-const OPENINGS = 10;
+/** How often a key is held, and requests each time: measured, docs/PERFORMANCE.md. */
+const TIMES = 4;
+const REQUESTS = 12;
 const LIMITS: KeyLimits = {
   maxClockSkew: 600,
   maxFutureEvent: 900,
@@ -31,61 +27,71 @@ const LIMITS: KeyLimits = {
 const NOTE = { kind: 1, tags: [['p', '0'.repeat(64)]], content: 'as long as notes are, more or less '.repeat(4) };
 
 /**
- * Opens a throwaway key as the vault sends one, and runs the whole path of a request with an actor of it that asks
- * itself, decisions over a port included, so that the first request of the key that this thread will hold does not pay
- * for compilation.
+ * Rehearses what this thread is there for with a throwaway key: it is brought as the vault brings one, becomes a key
+ * actor's, and signs what a client asks for; main thread, vault and policy actor are played over ports. The first
+ * request of the key that the thread will hold then finds no code that has never run.
+ *
+ * @throws Error when the backend or the keystore does not work
  */
-export async function warmUp(curve: Curve, rounds = ROUNDS): Promise<void> {
+export async function warmUp(curve: Curve): Promise<void> {
   const privateKey = asSecret(createHash('sha256').update(randomBytes(32)).digest());
-  await warmUpOpening(curve, privateKey);
+  // The client is the key itself.
   const client = new Envelope(curve, curve.openKey(privateKey), deriveReplayKey(privateKey), LIMITS, systemClock);
-  let signed = 0;
-  const main: ToMain = {
-    tellSoon: () => {},
-    ask: () => Promise.reject(new Error('nobody is asked')),
-    tell: (_type, body) => {
-      if ((body as { outcome?: string }).outcome === 'allowed') signed++;
-    },
-  };
-  const settings = { limits: LIMITS, relays: [] };
-  const key = curve.openKey(privateKey);
-  const times = new StageReporter(() => {});
-  const replayKey = deriveReplayKey(privateKey);
-  const { port1, port2 } = new MessageChannel();
-  new Link<PolicyToKey, KeyToPolicy>(port1, { decide: allowed, connect: allowed, logout: allowed, relayAuth: allowed });
-  const door = new PolicyDoor(systemClock);
-  door.attach(port2);
-  const actor = new KeyActor(main, curve, key, replayKey, door, settings, systemClock, times);
-  const self = { event: { pubkey: client.pubkey }, encryption: 'nip44' as const };
-  for (let i = 0; i < rounds; i++) {
-    const template = { ...NOTE, created_at: Math.floor(systemClock.now() / 1000) };
-    const request = { id: `warm ${i}`, method: 'sign_event', params: [JSON.stringify(template)] };
-    const { raw } = client.seal(self, JSON.stringify(request));
-    await actor.handle({ seq: i, raw, arrived: systemClock.mono(), lane: 'normal', again: false });
-  }
-  port1.close();
-  actor.wipe();
-  times.flush();
+  for (let time = 0; time < TIMES; time++) await rehearse(curve, privateKey, client);
   client.wipe();
   wipe(privateKey);
-  if (signed !== rounds) throw new Error('the curve backend failed its own test');
 }
 
+async function rehearse(curve: Curve, privateKey: Secret, client: Envelope): Promise<void> {
+  const { pubkey } = client;
+  const { port1: mainPort, port2: keyPort } = new MessageChannel();
+  const { port1: policyPort, port2: policy } = new MessageChannel();
+  new Link<PolicyToKey, KeyToPolicy>(policyPort, {
+    decide: allowed,
+    connect: allowed,
+    logout: allowed,
+    relayAuth: allowed,
+  });
+  holdKey(keyPort, curve);
+  const signed = Promise.withResolvers<void>();
+  let left = REQUESTS;
+  const key = new Link<MainToKey, KeyToMain>(mainPort, {
+    ready: ignored,
+    verified: ignored,
+    done: ({ outcome }) => {
+      if (outcome !== 'allowed') signed.reject(new Error(`the curve backend failed its own test: ${outcome}`));
+      else if (--left === 0) signed.resolve();
+    },
+    times: ignored,
+    pending: ignored,
+    admins: () => Promise.reject(new Error('nobody is asked')),
+    log: ignored,
+  });
+  const vault = vaultWith(privateKey, pubkey);
+  const activation = { keyName: 'warm-up', pubkey, vault, policy, limits: LIMITS, relays: [] };
+  const activated = key.ask('activate', activation, { transfer: [vault, policy] }).then((answer) => {
+    if (!answer.ok) throw new Error('the keystore failed its own test');
+  });
+  for (let seq = 0; seq < REQUESTS; seq++) {
+    const template = { ...NOTE, created_at: Math.floor(systemClock.now() / 1000) };
+    const request = { id: `warm ${seq}`, method: 'sign_event', params: [JSON.stringify(template)] };
+    const { raw } = client.seal({ event: { pubkey }, encryption: 'nip44' }, JSON.stringify(request));
+    key.tell('event', { seq, raw, arrived: systemClock.mono(), lane: 'normal', again: false });
+  }
+  await Promise.all([activated, signed.promise]);
+  await key.ask('wipe', null);
+  mainPort.close();
+  policyPort.close();
+}
+
+const ignored = () => {};
 const allowed = () => ({ ok: true, grant: 'warm-up' }) as const;
 
-async function warmUpOpening(curve: Curve, privateKey: Secret): Promise<void> {
-  const key = curve.openKey(privateKey);
-  const pubkey = bytesToHex(key.publicKey);
-  key.wipe();
+/** A port on which the throwaway key waits, sealed. */
+function vaultWith(privateKey: Secret, pubkey: string): MessagePort {
   const salt = Buffer.alloc(32).toString('base64');
   const slot: Slot = { id: 'warm-up', salt, logN: 14, r: 8, p: 1, check: salt };
   const unsealingKey = newSecret(32);
   const sealed = seal({ name: 'warm-up', pubkey, privateKey }, slot, unsealingKey, randomBytes(24));
-  for (let i = 0; i < OPENINGS; i++) {
-    const unsealing: Unsealing = { sealed, slot, unsealingKey: copyOf(unsealingKey) };
-    const opened = await openFrom(portWith(unsealing, [unsealing.unsealingKey]), curve, pubkey);
-    if (!opened.ok) throw new Error('the keystore failed its own test');
-    opened.key.wipe();
-    wipe(opened.replayKey);
-  }
+  return portWith({ sealed, slot, unsealingKey } satisfies Unsealing, [unsealingKey]);
 }

@@ -111,8 +111,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the thread of a key takes another key',
     promise: 'R1',
-    file: 'workers/key.ts',
-    find: '  spent = true;\n',
+    file: 'src/key/holder.ts',
+    find: '    spent = true;\n',
     replace: '',
     tests: ['test/key/thread.test.ts'],
   },
