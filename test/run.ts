@@ -48,7 +48,9 @@ const files = globSync(options.long ? [`**/*${options.ending}`, '**/*.long.ts'] 
       ...readNeeds(path, name.endsWith('.long.ts') ? LONG_DEADLINE_MS : DEADLINE_MS),
     };
   })
-  .filter(({ name }) => filters.length === 0 || filters.some((filter) => name.includes(filter)));
+  .filter(({ name }) => filters.length === 0 || filters.some((filter) => name.includes(filter)))
+  // What may take longest begins first: begun last, it would be waited for alone.
+  .sort((a, b) => b.deadlineMs - a.deadlineMs);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 process.on('exit', killAll);
