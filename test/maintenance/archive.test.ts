@@ -1,21 +1,12 @@
 /** Archives: what is refused, what a cut or a flipped bit does, and what a restore leaves behind. */
-import {
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CHUNK, ChunkWriter } from '../../src/maintenance/archive/chunks.ts';
-import { plainHeader } from '../../src/maintenance/archive/header.ts';
+import { CHUNK } from '../../src/maintenance/archive/chunks.ts';
 import { digest } from '../../src/maintenance/archive/manifest.ts';
 import { runMain } from '../cli/run.ts';
+import { forge } from './forged.ts';
 import { emptyFolder, legacyInstallation, rowsOf, withDatabase } from './installation.ts';
 
 const passphrase = join(emptyFolder(), 'passphrase');
@@ -50,20 +41,15 @@ const restore = (data: string, file: string, ...args: string[]) =>
 
 /** A plain archive of these files, whatever they are called. */
 function forged(entries: { path: string; content: string }[]): string {
-  const file = join(emptyFolder(), 'forged');
   const list = entries.map(({ path, content }) => {
     const bytes = Buffer.from(content);
     return { path, size: bytes.length, sha256: digest(bytes) };
   });
   const counts = { keys: 0, pairings: 0, auditRows: 0 };
-  const manifest = Buffer.from(JSON.stringify({ createdAt: 1, redoubt: '0', counts, entries: list }));
-  const writer = new ChunkWriter(openSync(file, 'wx'), plainHeader(), null);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(manifest.length);
-  for (const part of [length, Buffer.from(digest(manifest), 'hex'), manifest]) writer.write(part);
-  for (const { content } of entries) writer.write(Buffer.from(content));
-  writer.end();
-  return file;
+  return forge(
+    JSON.stringify({ createdAt: 1, redoubt: '0', counts, entries: list }),
+    entries.map(({ content }) => Buffer.from(content)),
+  );
 }
 
 test('a backup is 0600, holds no secret in the clear, and comes back elsewhere byte for byte', async () => {

@@ -77,7 +77,7 @@ export const PROMISES: readonly Promised[] = [
     id: 'R11',
     promise: 'Whatever is sent to it: no crash, no signature, no growth',
     how: 'events, envelopes, ciphertexts, JSON-RPC and templates, mutated by their structure',
-    files: inTest('fuzz/hostile.test fuzz/hostile.long'),
+    files: inTest('fuzz/archive.test fuzz/hostile.test fuzz/hostile.long'),
   },
   {
     id: 'R12',
