@@ -4,7 +4,8 @@ import { Restarts } from '../actor/restarts.ts';
 import type { Incoming } from '../relay/protocol.ts';
 import { Errands } from './errands.ts';
 import type { InFlight } from './in-flight.ts';
-import type { KeyToMain, Lane } from './protocol.ts';
+import { laneOf } from './lanes.ts';
+import type { KeyToMain } from './protocol.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
 import { verdictText } from './verdict-text.ts';
@@ -16,12 +17,6 @@ import { verdictText } from './verdict-text.ts';
  */
 export type KeyState = 'locked' | 'expected' | 'inactive' | 'activating' | 'active' | 'quarantined';
 
-/**
- * This part of the queue's length more is kept for clients that have less than it in the queue, so that one client
- * cannot keep the others out. Strangers have a queue of their own of this length, and so have events that a full queue
- * turned away, to be answered `overloaded`; what exceeds these is dropped.
- */
-const SHARE = 1 / 8;
 /** An event goes to a second thread when the first one crashed with it, and to no third. */
 const MAX_ATTEMPTS = 2;
 /** How long after its deadline an event may be unfinished before its thread is taken for hung, ms. */
@@ -161,7 +156,7 @@ export class VirtualKey {
       incoming.verdict?.(false, 'error: this key is not available');
       return;
     }
-    const lane = this.#lane(incoming.head.pubkey, wanted);
+    const lane = laneOf(incoming.head.pubkey, wanted, this.#inFlight, this.queued, this.#around.keyQueue);
     if (lane === null) {
       this.#around.dropped('key queue full');
       incoming.verdict?.(false, 'rate-limited: this key is overloaded');
@@ -213,21 +208,6 @@ export class VirtualKey {
   idle(): Promise<void> {
     if (this.#inFlight.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
-  }
-
-  #lane(client: string, wanted: 'normal' | 'stranger'): Lane | null {
-    const { keyQueue } = this.#around;
-    const share = Math.max(1, keyQueue * SHARE);
-    const count = (holds: (entry: InFlight) => boolean) => {
-      const held = this.#inFlight.values().filter((entry) => !entry.pending && holds(entry));
-      return held.take(share).toArray().length;
-    };
-    if (wanted === 'stranger') return count((entry) => entry.lane === 'stranger') < share ? 'stranger' : null;
-    if (this.queued < keyQueue) return 'normal';
-    if (this.queued < 2 * keyQueue && count((entry) => entry.incoming.head.pubkey === client) < share) {
-      return 'normal';
-    }
-    return count((entry) => entry.lane === 'overflow') < share ? 'overflow' : null;
   }
 
   async #activate(): Promise<void> {

@@ -314,8 +314,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a queue has no end',
     promise: 'R17',
-    file: 'src/key/virtual-key.ts',
-    find: "if (this.queued < keyQueue) return 'normal';",
+    file: 'src/key/lanes.ts',
+    find: "if (queued < keyQueue) return 'normal';",
     replace: "return 'normal';",
     tests: ['test/acceptance/limits.test.ts'],
     build: true,
