@@ -15,13 +15,15 @@ import type { KeyLimits, KeyToMain, MainToKey } from './protocol.ts';
 /** How often a key is held, and requests each time: measured, docs/PERFORMANCE.md. */
 const TIMES = 4;
 const REQUESTS = 12;
+/** A machine that is busy with something else is no fault of the backend's. */
+const PATIENCE_MS = 60_000;
 const LIMITS: KeyLimits = {
   maxClockSkew: 600,
   maxFutureEvent: 900,
   answerUnknown: 'connect',
   clientRate: 1_000_000,
   clientBurst: 1_000_000,
-  requestDeadline: 10_000,
+  requestDeadline: PATIENCE_MS,
   maxContent: 65_536,
 };
 const NOTE = { kind: 1, tags: [['p', '0'.repeat(64)]], content: 'as long as notes are, more or less '.repeat(4) };
@@ -69,9 +71,11 @@ async function rehearse(curve: Curve, privateKey: Secret, client: Envelope): Pro
   });
   const vault = vaultWith(privateKey, pubkey);
   const activation = { keyName: 'warm-up', pubkey, vault, policy, limits: LIMITS, relays: [] };
-  const activated = key.ask('activate', activation, { transfer: [vault, policy] }).then((answer) => {
-    if (!answer.ok) throw new Error('the keystore failed its own test');
-  });
+  const activated = key
+    .ask('activate', activation, { transfer: [vault, policy], timeoutMs: PATIENCE_MS })
+    .then((answer) => {
+      if (!answer.ok) throw new Error('the keystore failed its own test');
+    });
   for (let seq = 0; seq < REQUESTS; seq++) {
     const template = { ...NOTE, created_at: Math.floor(systemClock.now() / 1000) };
     const request = { id: `warm ${seq}`, method: 'sign_event', params: [JSON.stringify(template)] };
@@ -79,7 +83,7 @@ async function rehearse(curve: Curve, privateKey: Secret, client: Envelope): Pro
     key.tell('event', { seq, raw, arrived: systemClock.mono(), lane: 'normal', again: false });
   }
   await Promise.all([activated, signed.promise]);
-  await key.ask('wipe', null);
+  await key.ask('wipe', null, { timeoutMs: PATIENCE_MS });
   mainPort.close();
   policyPort.close();
 }
