@@ -57,6 +57,8 @@ export class Installation {
         REDOUBT_LIMITS_STRANGERS_PER_KEY: '200',
         REDOUBT_LIMITS_STRANGERS_TOTAL: '1000',
         REDOUBT_LOG_LEVEL: 'info',
+        // A client that shows a nostrconnect:// URI names the relay outside.
+        REDOUBT_ALLOW_PRIVATE_RELAYS: 'true',
       },
     };
     this.daemon = new TestDaemon(this.#options);

@@ -57,6 +57,7 @@ export class Traffic {
       [() => this.#garbage(), 8],
       [() => this.#list(), 4],
       [() => this.#newClient(), 1.5],
+      [() => this.#invite(), 1],
       [() => this.#rename(), 1],
       [() => this.#pair(), 0.5],
       [() => this.#lock(), 0.7],
@@ -223,6 +224,19 @@ export class Traffic {
     const client = { key, caller: new Caller(this.#around, generateSecretKey(), pubkey) };
     await this.#connected(client, secret, () => this.#expect(client, 'ping', [], 'pong'));
     this.#around.count('pairings');
+  }
+
+  /** A client that shows a nostrconnect:// URI, and need not ask to be connected. */
+  async #invite(): Promise<void> {
+    const key = this.#key();
+    const secretKey = generateSecretKey();
+    const relay = encodeURIComponent(this.#on.flaky.url);
+    const uri = `nostrconnect://${getPublicKey(secretKey)}?relay=${relay}&secret=${this.#made++}-of-an-app`;
+    if ((await this.#administrate('connect_client', [uri, key, this.#on.policy])) === null) return;
+    const client = { key, caller: new Caller(this.#around, secretKey, this.#on.pubkeys.get(key)!) };
+    await this.#expect(client, 'ping', [], 'pong');
+    client.caller.close();
+    this.#around.count('invitations');
   }
 
   /** A client of a moment, in the middle of which it may not be connected for a fault. */
