@@ -4,8 +4,7 @@
  *
  *   npm run bench -- memory [--backends native,wasm] [--active 1,50,200] [--fleet 10000] [--rounds 5] [--quick]
  *
- * Every request to a random key is an activation: 20,000 of them, with the first backend, take some twenty minutes; the
- * others take fewer.
+ * Every request to a random key is an activation; `--fleet-requests 20000` takes some twenty minutes.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +17,7 @@ import { startThreads } from './peers/threads.ts';
 import { startUnlocked } from './prepare/unlocked.ts';
 
 const options = benchOptions(
-  { backends: 'native,wasm', active: '1,50,200', fleet: '10000', 'fleet-requests': '20000', rounds: '5' },
+  { backends: 'native,wasm', active: '1,50,200', fleet: '10000', 'fleet-requests': '3000', rounds: '5' },
   { active: '1,5', fleet: '50', 'fleet-requests': '100', rounds: '2' },
 );
 const IDLE_MIB = 130;
@@ -26,15 +25,13 @@ const FLEET_MIB = 500;
 const FLEET_ACTIVE = 32;
 /** Requests that are under way at once. */
 const LANES = 4;
-/** With every backend but the first. */
-const FEWER_REQUESTS = 2_000;
 const PROGRESS = 1_000;
 /** Until threads that are kept for a while have ended, and V8 has given back what it holds for more work. */
 const REST_MS = 12_000;
 /** Times an empty worker thread. */
 const TARGETS: { [backend: string]: number } = { native: 1.6, wasm: 1.9 };
 /** Requests to each key, so that its thread has done what it is there for. */
-const REQUESTS = 100;
+const REQUESTS = 50;
 
 const rounds = Number(options.rounds);
 const rows: Row[] = [];
@@ -42,6 +39,7 @@ const notes: string[] = [];
 for (const backend of words(options.backends)) {
   const idleRss: number[] = [];
   for (const keys of numbers(options.active)) {
+    console.error(`${backend}: ${keys} active`);
     const [ours, empty] = await inTurnOf(
       rounds,
       () => activeKeys(backend, keys, idleRss),
@@ -58,12 +56,7 @@ for (const backend of words(options.backends)) {
   const idleMib = spread(idleRss);
   rows.push({ backend, what: 'idle', MiB: idleMib });
   notes.push(`${backend}, idle: target at most ${IDLE_MIB} MiB: ${met(idleMib.median <= IDLE_MIB)}.`);
-  const requests = Number(options['fleet-requests']);
-  const isFirst = backend === words(options.backends)[0];
-  const { mib, highest, threads, answered } = await fleet(
-    backend,
-    isFirst ? requests : Math.min(requests, FEWER_REQUESTS),
-  );
+  const { mib, highest, threads, answered } = await fleet(backend, Number(options['fleet-requests']));
   rows.push({ backend, what: `${options.fleet} unlocked, ${FLEET_ACTIVE} active`, MiB: mib });
   notes.push(
     `${backend}, ${options.fleet} unlocked: ${answered} requests to random keys were all answered, with ${threads.before} threads before and ${threads.after} after, and ${shown(highest)} MiB right after the last; target at rest at most ${FLEET_MIB} MiB: ${met(mib <= FLEET_MIB)}.`,
@@ -82,7 +75,11 @@ async function activeKeys(backend: string, keys: number, idleRss: number[]): Pro
       await sleep(REST_MS);
       idleRss.push(rssOf(signer.pid));
     }
-    for (const bound of signer.clients) await ask(new Client(bound), signer.relay, REQUESTS);
+    const clients = signer.clients[Symbol.iterator]();
+    const some = async () => {
+      for (const bound of clients) await ask(new Client(bound), signer.relay, REQUESTS);
+    };
+    await Promise.all(Array.from({ length: LANES }, some));
     await idle(signer.pid);
     return (rssOf(signer.pid) - before) / keys;
   } finally {
