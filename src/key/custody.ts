@@ -65,6 +65,8 @@ export class Custody {
   readonly #legacy: LegacyKeys;
   /** For each opening in work: names of the keys that were locked or deleted since it began. */
   readonly #opening = new Set<Set<string>>();
+  /** Names of keys that were locked on purpose: they are locked here before the records say so. */
+  readonly #locked = new Set<string>();
   #importing: Promise<void> = Promise.resolve();
 
   constructor(options: CustodyOptions) {
@@ -87,10 +89,16 @@ export class Custody {
     return this.#options.keys;
   }
 
-  /** Every key that was not deleted, as the records have it. */
+  /** Every key that was not deleted, as the records have it or are about to. */
   async known(): Promise<KnownKey[]> {
     const rows = await this.#options.policy().ask('keys', null);
-    return rows.filter((row) => row.deletedAt === null);
+    return rows
+      .filter((row) => row.deletedAt === null)
+      .map(({ name, pubkey, lockedAt }) => ({
+        name,
+        pubkey,
+        lockedAt: lockedAt ?? (this.#locked.has(name) ? Date.now() : null),
+      }));
   }
 
   /** Subscribes to the requests of exactly the keys that take them now. */
@@ -140,6 +148,7 @@ export class Custody {
     try {
       const locked: KeyRef[] = [];
       for (const name of names) {
+        this.#locked.delete(name);
         const key = keys.named(name);
         if (key === undefined && this.#legacy.has(name)) locked.push({ name, pubkey: '' });
         else if (key === undefined) result.failed.push({ name, pubkey: '', error: `no key named ${name}` });
@@ -198,7 +207,11 @@ export class Custody {
     const found = names.map((name) => keys.named(name)).filter((key) => key !== undefined);
     const unlocked = found.filter((key) => key.unlocked).length;
     if (deleted) for (const key of found) keys.remove(key.pubkey);
-    for (const name of names) for (const overtaken of this.#opening) overtaken.add(name);
+    for (const name of names) {
+      for (const overtaken of this.#opening) overtaken.add(name);
+      if (deleted) this.#locked.delete(name);
+      else this.#locked.add(name);
+    }
     const listening = found.filter((key) => key.listens);
     await Promise.all(
       listening.map(async (key) => {

@@ -1,0 +1,31 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Custody, type CustodyOptions } from '../../src/key/custody.ts';
+
+/** A custody of one key, whose records do not say yet that it was locked. */
+function custodyOf(name: string): Custody {
+  const key = { name, pubkey: '1'.repeat(64), unlocked: true, state: 'inactive', listens: true, lock: async () => {} };
+  const rows = [{ name, pubkey: key.pubkey, lockedAt: null, deletedAt: null }];
+  return new Custody({
+    keys: { named: () => key, get: () => key, remove: () => {} },
+    policy: () => ({ ask: async () => rows }),
+    vault: () => ({ ask: async () => null }),
+    file: { config: { keyNames: [], plainKeyNames: [] } },
+    resubscribe: async () => {},
+  } as unknown as CustodyOptions);
+}
+
+const isLocked = async (custody: Custody) => (await custody.known())[0]!.lockedAt !== null;
+
+test('a key that was locked a moment ago is known as locked on purpose before the records say so', async () => {
+  const custody = custodyOf('one');
+  assert.not(await isLocked(custody));
+  const reading = isLocked(custody);
+  assert.ok((await custody.lock(['one'])).ok);
+  assert.ok(await reading, 'also by who was reading the records meanwhile');
+  assert.ok(await isLocked(custody));
+  await custody.unlock(['one'], { environment: 0 } as never);
+  assert.not(await isLocked(custody));
+});
+
+test.run();
