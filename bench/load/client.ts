@@ -1,10 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { getPublicKey, nip44 } from 'nostr-tools';
 import { WebSocket } from 'ws';
 import { asSecret } from '../../src/actor/protocol.ts';
 import type { PrivateKey } from '../../src/curve/curve.ts';
 import { loadCurve } from '../../src/curve/load.ts';
 import type { SignedEvent } from '../../test/support/clients.ts';
+import { hashOf } from '../../test/support/sign.ts';
 import type { BoundClient } from './protocol.ts';
 
 const KIND = 24133;
@@ -160,10 +161,4 @@ function verifies(event: SignedEvent): boolean {
   const hash = hashOf(event);
   if (hash.toString('hex') !== event.id) return false;
   return curve.verify(Buffer.from(event.sig, 'hex'), hash, Buffer.from(event.pubkey, 'hex'));
-}
-
-function hashOf({ pubkey, created_at, kind, tags, content }: Omit<SignedEvent, 'id' | 'sig'>): Buffer {
-  return createHash('sha256')
-    .update(JSON.stringify([0, pubkey, created_at, kind, tags, content]))
-    .digest();
 }

@@ -20,7 +20,8 @@ export function quickVerify(event: SignedEvent): boolean {
   return verifySchnorr(id, Buffer.from(event.pubkey, 'hex'), Buffer.from(event.sig, 'hex'));
 }
 
-function hashOf({ pubkey, created_at, kind, tags, content }: Omit<SignedEvent, 'id' | 'sig'>): Buffer {
+/** Whose hex is the event's id (NIP-01). */
+export function hashOf({ pubkey, created_at, kind, tags, content }: Omit<SignedEvent, 'id' | 'sig'>): Buffer {
   return createHash('sha256')
     .update(JSON.stringify([0, pubkey, created_at, kind, tags, content]))
     .digest();
