@@ -5,8 +5,8 @@ const ONE = new Uint8Array(32);
 ONE[31] = 1;
 
 /**
- * ECDH of one private key with x-only public keys, by OpenSSL: its multiplication does not vary in time with the
- * private key, which tiny-secp256k1's `pointMultiply` does. About 0.7 ms; conversation keys are cached.
+ * ECDH of one private key with x-only public keys, by OpenSSL, for backends whose own multiplication varies in time with
+ * the private key. About 0.7 ms; conversation keys are cached.
  */
 export function createEcdh(scalar: Secret): { sharedX(pubkey: Uint8Array): Secret; wipe(): void } {
   // Made when first needed: it costs a multiplication of its own.

@@ -18,6 +18,12 @@ export interface NativeLibrary {
   xonlySerialize: Call;
   sign32: Call;
   verify: Call;
+  pubkeyParse: Call;
+  pubkeyTweakMul: Call;
+  pubkeyCombine: (context: Uint8Array, sum: Uint8Array, points: readonly Uint8Array[], count: number) => number;
+  seckeyNegate: Call;
+  seckeyTweakAdd: Call;
+  xonlyFromPubkey: Call;
 }
 
 /** Versions of the library's interface that exist; `.so.0` of before 2022 has other signatures, and no `sign32`. */
@@ -85,5 +91,16 @@ function functionsOf(library: import('koffi').IKoffiLib, file: string): NativeLi
       'size_t',
       'void *',
     ]) as unknown as Call,
+    pubkeyParse: library.func('secp256k1_ec_pubkey_parse', 'int', [
+      'void *',
+      'void *',
+      'void *',
+      'size_t',
+    ]) as unknown as Call,
+    pubkeyTweakMul: call('ec_pubkey_tweak_mul', 3),
+    pubkeyCombine: library.func('secp256k1_ec_pubkey_combine', 'int', ['void *', 'void *', 'void **', 'size_t']),
+    seckeyNegate: call('ec_seckey_negate', 2),
+    seckeyTweakAdd: call('ec_seckey_tweak_add', 3),
+    xonlyFromPubkey: call('xonly_pubkey_from_pubkey', 4),
   };
 }

@@ -1,6 +1,6 @@
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from './curve.ts';
-import { createEcdh } from './ecdh.ts';
+import { NativeEcdh } from './native-ecdh.ts';
 import { loadLibrary, type NativeLibrary } from './native-library.ts';
 import type { Random } from './random.ts';
 
@@ -23,8 +23,8 @@ const ZEROS = new Uint8Array(new ArrayBuffer(32));
  *
  * @throws Error in one line when the library, one of its modules or koffi is missing
  */
-export function nativeCurve(random: Random): Curve {
-  return new Native(loadLibrary(), random);
+export function nativeCurve(random: Random, library: NativeLibrary = loadLibrary()): Curve {
+  return new Native(library, random);
 }
 
 class Native implements Curve {
@@ -32,6 +32,7 @@ class Native implements Curve {
   readonly library: NativeLibrary;
   readonly random: Random;
   readonly context: Uint8Array;
+  readonly ecdh: NativeEcdh;
   /** What calls are made with; one at a time. */
   readonly desk: Desk;
   /** The public key that the desk holds in parsed form: parsing takes a square root, and clients ask more than once. */
@@ -48,6 +49,7 @@ class Native implements Curve {
     const blinded = library.contextRandomize(this.context, seed);
     wipe(seed);
     this.desk = makeDesk();
+    this.ecdh = new NativeEcdh(library, this.context);
     if (blinded !== 1 || !this.#knowsItself()) throw new Error(`${library.file} failed its own test`);
   }
 
@@ -79,8 +81,10 @@ class Native implements Curve {
     const holds = this.verify(signature, ZEROS, key.publicKey);
     signature[40]! ^= 1;
     const alsoHolds = this.verify(signature, ZEROS, key.publicKey);
+    // The key is 1: what it shares with a point is that point.
+    const shares = equal(key.sharedX(key.publicKey), key.publicKey);
     key.wipe();
-    return holds && !alsoHolds;
+    return holds && !alsoHolds && shares;
   }
 }
 
@@ -88,9 +92,8 @@ class NativeKey implements PrivateKey {
   readonly publicKey: Uint8Array;
   readonly #native: Native;
   readonly #keypair = newSecret(KEYPAIR);
-  /** The keypair has the scalar in a form of the library's own; ECDH, which is OpenSSL's part, wants its bytes. */
+  /** The keypair has the scalar in a form of the library's own; ECDH wants its bytes. */
   readonly #scalar = newSecret(32);
-  readonly #ecdh: { sharedX(pubkey: Uint8Array): Secret; wipe(): void };
   #open = true;
 
   constructor(native: Native, privateKey: Secret) {
@@ -105,7 +108,6 @@ class NativeKey implements PrivateKey {
     library.keypairXonly(context, desk.own, null, this.#keypair);
     library.xonlySerialize(context, desk.pubkey, desk.own);
     this.publicKey = desk.pubkey.slice();
-    this.#ecdh = createEcdh(this.#scalar);
   }
 
   sign(hash: Uint8Array): Uint8Array {
@@ -122,17 +124,17 @@ class NativeKey implements PrivateKey {
 
   sharedX(pubkey: Uint8Array): Secret {
     this.#mustBeOpen();
-    return this.#ecdh.sharedX(pubkey);
+    return this.#native.ecdh.sharedX(this.#scalar, pubkey);
   }
 
   wipe(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#ecdh.wipe();
-    const { library, context, desk } = this.#native;
+    const { library, context, desk, ecdh } = this.#native;
     // The same calls with a key that is none write over what the last ones left on the library's stack.
     library.keypairCreate(context, this.#keypair, ONE);
     library.sign32(context, desk.signature, ZEROS, this.#keypair, ZEROS);
+    wipe(ecdh.sharedX(ONE, this.publicKey));
     wipe(this.#keypair, this.#scalar, desk.hash, desk.aux);
   }
 

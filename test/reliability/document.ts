@@ -72,7 +72,9 @@ ${markdownSections(found)}
 - **Root on the host**, or whoever may debug the process: reads every key that is unlocked ([SECURITY.md](SECURITY.md)).
 - **The JavaScript curve** (\`noble\`) leaves copies of big integers where nobody can overwrite them; the scan of memory after a lock is done for the
   native and the wasm backend. The same goes for a passphrase that is not ASCII, while it is normalised.
-- **Timing and other side channels.** libsecp256k1 is written for constant time; the other backends are not held to it here, and nobody measured
+- **Timing and other side channels.** libsecp256k1 signs in constant time. Its multiplication of points does not: the native backend gives it
+  random shares of the private key only, new each time, so that how long it takes says nothing about the key; who could follow a single
+  multiplication step by step, from the same core, would learn shares. The other backends are not held to constant time here (ECDH is OpenSSL's there), and nobody measured
   what a neighbour on the same processor could learn.
 - **Real relays over real networks.** Relays here are processes on the same machine that go down, keep silent, lose and repeat on demand.
 - **Years.** The longest run is an hour. What grows by less than that shows does not show.
