@@ -5,6 +5,7 @@ import type { Blanks } from '../src/key/blanks.ts';
 import type { Keys } from '../src/key/keys.ts';
 import type { UnlockPool } from '../src/keystore/pool.ts';
 import type { MainToVault, UnlockResult, VaultToMain } from '../src/keystore/protocol.ts';
+import { release } from '../src/keystore/release.ts';
 import type { LogLine, MainToPolicy, PolicyToMain } from '../src/policy/protocol.ts';
 import type { FromFile, Held, KeyRef } from './protocol.ts';
 
@@ -105,15 +106,13 @@ export class LegacyKeys {
   /** A thread that holds this key and never another opens it, tells its pubkey, and is ended. */
   async #check({ id, pubkey }: Held): Promise<{ ok: true; pubkey: string } | { ok: false; refusal: string }> {
     const vault = this.#options.vault();
-    const port = await vault.ask('release', { pubkey: id }).catch(() => null);
-    if (port === null) return { ok: false, refusal: 'the vault did not answer: try again' };
     const thread = await this.#options.blanks.take();
     if (thread === null) {
-      port.close();
       await this.#forget(id);
       return { ok: false, refusal: 'no thread could be started: try again' };
     }
     try {
+      const { port } = release(vault, id);
       const checked = await thread.link
         .ask('check', { pubkey, vault: port }, { timeoutMs: CHECK_MS, transfer: [port] })
         .catch(() => ({ ok: false as const, refusal: 'the thread that checked the key ended: try again' }));

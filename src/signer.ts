@@ -21,6 +21,7 @@ import { Strangers } from './key/strangers.ts';
 import { KeyThread } from './key/thread.ts';
 import { UnlockPool } from './keystore/pool.ts';
 import type { AutounlockInspection, MainToVault, VaultToMain } from './keystore/protocol.ts';
+import { release } from './keystore/release.ts';
 import type { StageReport } from './metrics/stage-times.ts';
 import { VerifyPool } from './nip46/verify-pool.ts';
 import { Overview } from './overview.ts';
@@ -301,7 +302,7 @@ export class Signer {
       {
         ...keySettings(this.#config, this.advertised),
         clock: this.#clock,
-        release: (pubkey) => this.#custody.release(pubkey),
+        release: (pubkey) => release(this.#vault.link, pubkey),
         attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
         attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
         publish: (pubkey, request, response) => {

@@ -8,15 +8,20 @@ export function copyOf(secret: Secret): Secret {
   return copy;
 }
 
-/** A port on which the message already waits, for another worker. @param secrets in it, whose memory moves with them */
-export function portWith(message: unknown, secrets: readonly Secret[]): MessagePort {
-  const { port1, port2 } = new MessageChannel();
-  port1.postMessage(
+/** Leaves one message on a port, for whoever has its other end. @param secrets in it, whose memory moves with them */
+export function leave(port: MessagePort, message: unknown, secrets: readonly Secret[]): void {
+  port.postMessage(
     message,
     secrets.map((secret) => secret.buffer as ArrayBuffer),
   );
   // What was posted before the close still arrives, in whatever thread the other end is by then.
-  port1.close();
+  port.close();
+}
+
+/** A port on which the message already waits, for another worker. */
+export function portWith(message: unknown, secrets: readonly Secret[]): MessagePort {
+  const { port1, port2 } = new MessageChannel();
+  leave(port1, message, secrets);
   return port2;
 }
 

@@ -1,4 +1,3 @@
-import type { MessagePort } from 'node:worker_threads';
 import { type LegacyFile, LegacyKeys } from '../../prisma-compat/legacy-keys.ts';
 import type { Link } from '../actor/link.ts';
 import type { UnlockPool } from '../keystore/pool.ts';
@@ -245,15 +244,6 @@ export class Custody {
     if (this.#legacy.has(name)) return { ok: false, refusal: LEGACY };
     if (keys.get(pubkey) !== undefined) return { ok: false, refusal: 'the key is in use: delete it first' };
     return pool.remove(keystore, pubkey);
-  }
-
-  /** A port on which what opens a key waits, for its own thread. */
-  async release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'> {
-    try {
-      return (await this.#options.vault().ask('release', { pubkey })) ?? 'locked';
-    } catch {
-      return 'unavailable';
-    }
   }
 
   async #openGroup({ keys, source }: KeyGroup, onPart?: (pubkeys: readonly string[]) => void): Promise<UnlockResult> {

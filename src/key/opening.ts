@@ -7,6 +7,7 @@ import type { Unsealing } from '../keystore/protocol.ts';
 import { openSealed } from '../keystore/seal.ts';
 import { deriveReplayKey } from '../nip46/envelope.ts';
 import { bytesToHex } from '../nip46/hex.ts';
+import { UNANSWERED } from './protocol.ts';
 
 /** The key and the key of its replay hash, both the caller's to wipe. */
 export type Opening = { ok: true; key: PrivateKey; replayKey: Secret } | { ok: false; refusal: string };
@@ -19,7 +20,7 @@ const PORT_MS = 5_000;
 /** Opens the key whose `Unsealing` the vault has put on the port. @param pubkey whose it must be; '' any */
 export async function openFrom(vault: MessagePort, curve: Curve, pubkey: string): Promise<Opening> {
   const unsealing = (await messageOn(vault, PORT_MS)) as Unsealing | null;
-  if (unsealing === null) return { ok: false, refusal: 'the vault did not answer: try again' };
+  if (unsealing === null) return { ok: false, refusal: UNANSWERED };
   const { sealed, slot, unsealingKey } = unsealing;
   let privateKey: Secret | null | undefined;
   try {

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../actor/clock.ts';
+import type { Releasing } from '../keystore/release.ts';
 import type { SignedEvent } from '../nip46/signed.ts';
 import type { Incoming } from '../relay/protocol.ts';
 import type { KeySettings, Outcome } from './protocol.ts';
@@ -17,8 +18,8 @@ export interface Surroundings extends KeySettings {
   takeThread(): Promise<KeyThread | null>;
   /** A key has nothing more to do. */
   rested(): void;
-  /** A port on which the vault's `Unsealing` waits. */
-  release(pubkey: string): Promise<MessagePort | 'locked' | 'unavailable'>;
+  /** Has the vault put what opens the key on a port for its thread. */
+  release(pubkey: string): Releasing;
   attachPolicy(keyName: string, port: MessagePort): void;
   attachAdmins(keyName: string, port: MessagePort): void;
   publish(pubkey: string, request: Incoming, response: SignedEvent): void;

@@ -5,7 +5,7 @@ import type { Incoming } from '../relay/protocol.ts';
 import { Errands } from './errands.ts';
 import type { InFlight } from './in-flight.ts';
 import { laneOf } from './lanes.ts';
-import type { KeyToMain } from './protocol.ts';
+import { type KeyToMain, UNANSWERED } from './protocol.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
 import { verdictText } from './verdict-text.ts';
@@ -109,9 +109,7 @@ export class VirtualKey {
     if (this.state === 'active' || this.state === 'quarantined') return;
     if (this.state === 'activating') {
       this.#locks++;
-      for (const entry of this.#inFlight.values()) entry.isSent = false;
-      void this.#thread?.end();
-      this.#thread = null;
+      this.#takeBack();
     }
     this.state = 'expected';
   }
@@ -216,23 +214,6 @@ export class VirtualKey {
     const thread = await this.#around.takeThread();
     if (this.#over(locks)) return void thread?.end();
     if (thread === null) return this.#crashed('no thread could be started');
-    const vault = await this.#around.release(this.pubkey);
-    if (this.#over(locks)) {
-      // What waits on the port opens a key that is locked by now.
-      if (typeof vault !== 'string') vault.close();
-      return void thread.end();
-    }
-    if (vault === 'locked') {
-      // The vault was restarted and has forgotten: the key is locked again until somebody unlocks it.
-      void thread.end();
-      this.#around.log('warn', 'the vault no longer holds this key: it is locked', { key: this.name });
-      await this.lock();
-      return this.#around.relocked();
-    }
-    if (vault === 'unavailable') {
-      void thread.end();
-      return this.#crashed('the vault did not answer');
-    }
 
     this.#thread = thread;
     let crashed = false;
@@ -250,6 +231,8 @@ export class VirtualKey {
     });
     const policy = this.#portTo(this.#around.attachPolicy);
     const { limits, relays } = this.#around;
+    // Vault and thread are told at once: the one waits for the other without this thread between them.
+    const { port: vault, released } = this.#around.release(this.pubkey);
     const activated = thread.link
       .ask(
         'activate',
@@ -259,8 +242,13 @@ export class VirtualKey {
       .catch(() => ({ ok: false as const, refusal: 'the thread ended' }));
     // The thread keeps these until the key is open: they need not wait for its answer.
     this.#sendWaiting();
-    const answer = await activated;
+    const [release, answer] = await Promise.all([released, activated]);
     if (crashed || this.#thread !== thread) return;
+    if (release === 'locked') return this.#forgotten();
+    if (release === 'unavailable' || (!answer.ok && answer.refusal === UNANSWERED)) {
+      this.#takeBack();
+      return this.#crashed('the vault did not answer');
+    }
     if (!answer.ok) {
       this.#thread = null;
       void thread.end();
@@ -274,6 +262,24 @@ export class VirtualKey {
     this.#sendWaiting();
     this.#errands.start(thread);
     this.#settle();
+  }
+
+  /** The vault was restarted and has forgotten: the key is locked again until somebody unlocks it. */
+  async #forgotten(): Promise<void> {
+    this.#around.log('warn', 'the vault no longer holds this key: it is locked', { key: this.name });
+    await this.lock();
+    this.#around.relocked();
+  }
+
+  /** Of a thread that had yet to open the key: its events were not tried, and it is ended. */
+  #takeBack(): void {
+    for (const entry of this.#inFlight.values()) {
+      if (!entry.isSent) continue;
+      entry.isSent = false;
+      entry.attempts--;
+    }
+    void this.#thread?.end();
+    this.#thread = null;
   }
 
   /** Whether an activation that began after so many locks has been overtaken. */

@@ -38,8 +38,8 @@ export type UnlockerToVault = {
 export type MainToVault = MainProtocol<{
   /** A port for one unlocker, ready for `keep`. */
   intake: Ask<null, MessagePort>;
-  /** A port on which one `Unsealing` already waits; null when the key is locked. */
-  release: Ask<{ pubkey: string }, MessagePort | null>;
+  /** Puts one `Unsealing` on the port; false when the key is locked, and the port is closed. */
+  release: Ask<{ pubkey: string; port: MessagePort }, boolean>;
   /** A key whose pubkey is known by now; false when the vault does not hold it any more. */
   rename: Ask<{ from: string; to: string }, boolean>;
   /** Overwrites and forgets: the key is locked. */

@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Link } from '../actor/link.ts';
 import { type Handlers, Transferred, wipe } from '../actor/protocol.ts';
-import { copyOf, portWith } from '../actor/secret-port.ts';
+import { copyOf, leave } from '../actor/secret-port.ts';
 import type { MainToVault, Slot, UnlockerToVault, Unsealing } from './protocol.ts';
 import { Slab } from './slab.ts';
 
@@ -14,7 +14,7 @@ interface Entry {
 
 /**
  * Holds what opens each unlocked key, and never a private key. Unlockers bring it and key actors take it over ports
- * made here; the main thread hands these on unread.
+ * of their own; the main thread hands these on unread.
  */
 export class Vault {
   readonly #entries = new Map<string, Entry>();
@@ -29,7 +29,7 @@ export class Vault {
   /** For a link with the main thread. */
   readonly handlers: Handlers<MainToVault> = {
     intake: () => this.#intake(),
-    release: ({ pubkey }) => this.#release(pubkey),
+    release: ({ pubkey, port }) => this.#release(pubkey, port),
     rename: ({ from, to }) => this.#rename(from, to),
     forget: ({ pubkey }) => this.#forget(pubkey),
     forgetAll: () => {
@@ -60,13 +60,16 @@ export class Vault {
     }
   }
 
-  #release(pubkey: string): Transferred<MessagePort> | null {
+  #release(pubkey: string, port: MessagePort): boolean {
     const entry = this.#entries.get(pubkey);
-    if (entry === undefined) return null;
+    if (entry === undefined) {
+      port.close();
+      return false;
+    }
     const { sealed, slot, place } = entry;
     const unsealingKey = copyOf(this.#keys.view(place));
-    const port = portWith({ sealed, slot, unsealingKey } satisfies Unsealing, [unsealingKey]);
-    return new Transferred(port, [port]);
+    leave(port, { sealed, slot, unsealingKey } satisfies Unsealing, [unsealingKey]);
+    return true;
   }
 
   #rename(from: string, to: string): boolean {

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { UNANSWERED } from '../../src/key/protocol.ts';
 import { KeyThread } from '../../src/key/thread.ts';
-import { Custodian, passphrase } from '../keystore/setup.ts';
+import { Custodian, passphrase, released } from '../keystore/setup.ts';
 
 const WORKER = join(import.meta.dirname, '../../workers/key.ts');
 const custodian = new Custodian();
@@ -44,7 +45,7 @@ async function withThread(work: (thread: KeyThread) => Promise<void>): Promise<v
 
 /** Has the thread become the actor of `pubkey`, with what the vault opens `of` with. */
 async function activate(thread: KeyThread, pubkey: string, of = pubkey) {
-  const vault = (await custodian.vault.ask('release', { pubkey: of }))!;
+  const vault = (await released(custodian.vault, of))!;
   const { port1, port2 } = new MessageChannel();
   try {
     const body = { keyName: 'k', pubkey, vault, policy: port1, limits, relays: [] };
@@ -60,6 +61,15 @@ test('a thread that holds a key takes no other, and not the same again', () =>
     for (const pubkey of [second, first]) {
       assert.equal(await activate(thread, pubkey), { ok: false, refusal: 'this thread holds a key already' });
     }
+  }));
+
+test('a thread to which nothing is brought says so', () =>
+  withThread(async (thread) => {
+    const { port1, port2 } = new MessageChannel();
+    port2.close();
+    const body = { keyName: 'k', pubkey: first, vault: port1, policy: new MessageChannel().port1, limits, relays: [] };
+    const answer = await thread.link.ask('activate', body, { transfer: [body.vault, body.policy] });
+    assert.equal(answer, { ok: false, refusal: UNANSWERED });
   }));
 
 test('a key file that opens to another key than it says is damaged', () =>

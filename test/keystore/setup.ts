@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { type MessagePort, Worker } from 'node:worker_threads';
 import { Link } from '../../src/actor/link.ts';
 import { asSecret, type Secret } from '../../src/actor/protocol.ts';
 import { nobleCurve } from '../../src/curve/noble.ts';
@@ -20,6 +20,7 @@ import type {
   UnlockResult,
   VaultToMain,
 } from '../../src/keystore/protocol.ts';
+import { release } from '../../src/keystore/release.ts';
 import { seal } from '../../src/keystore/seal.ts';
 
 export const LOG_N = 14;
@@ -95,7 +96,7 @@ export class Custodian {
   }
 
   async isUnlocked(pubkey: string): Promise<boolean> {
-    const port = await this.vault.ask('release', { pubkey });
+    const port = await released(this.vault, pubkey);
     port?.close();
     return port !== null;
   }
@@ -104,4 +105,12 @@ export class Custodian {
     await this.pool.close();
     await this.#vaultThread.terminate();
   }
+}
+
+/** A port on which the vault has put what opens the key; null when it does not hold that. */
+export async function released(vault: Link<MainToVault, VaultToMain>, pubkey: string): Promise<MessagePort | null> {
+  const { port, released } = release(vault, pubkey);
+  if ((await released) === 'released') return port;
+  port.close();
+  return null;
 }

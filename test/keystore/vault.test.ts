@@ -6,11 +6,12 @@ import * as assert from 'uvu/assert';
 import { Link } from '../../src/actor/link.ts';
 import { asSecret } from '../../src/actor/protocol.ts';
 import { deriveUnsealingKey } from '../../src/keystore/derive.ts';
-import type { MainToVault, UnlockerToVault, Unsealing } from '../../src/keystore/protocol.ts';
+import type { MainToVault, UnlockerToVault, Unsealing, VaultToMain } from '../../src/keystore/protocol.ts';
+import { release } from '../../src/keystore/release.ts';
 import { Slab } from '../../src/keystore/slab.ts';
 import { makeSlot } from '../../src/keystore/slot.ts';
 import { Vault } from '../../src/keystore/vault.ts';
-import { bytes, Custodian, LOG_N, passphrase, random, sealed } from './setup.ts';
+import { bytes, Custodian, LOG_N, passphrase, random, released, sealed } from './setup.ts';
 
 const { slot, kek } = makeSlot(bytes('x'), LOG_N, random);
 
@@ -21,7 +22,7 @@ function unsealing(name: string): Unsealing {
 
 interface Ends {
   slab: Slab;
-  main: Link<MainToVault, Record<never, never>>;
+  main: Link<MainToVault, VaultToMain>;
   link: Link<UnlockerToVault, Record<never, never>>;
   closeUnlocker(): void;
 }
@@ -31,7 +32,7 @@ async function withVault(work: (ends: Ends) => Promise<void>): Promise<void> {
   const slab = new Slab();
   const { port1, port2 } = new MessageChannel();
   new Link<Record<never, never>, MainToVault>(port1, new Vault(slab).handlers);
-  const main = new Link<MainToVault, Record<never, never>>(port2, {});
+  const main = new Link<MainToVault, VaultToMain>(port2, { log: () => {} });
   const port = await main.ask('intake', null);
   try {
     const closeUnlocker = () => port.close();
@@ -49,18 +50,44 @@ async function receive(port: MessagePort | null): Promise<Unsealing | null> {
   return message;
 }
 
+async function closed(port: MessagePort): Promise<void> {
+  port.start();
+  await once(port, 'close');
+}
+
 test('what an unlocker brings is released as often as it is asked for, until it is forgotten', () =>
   withVault(async ({ main, link }) => {
     const [a, b] = [unsealing('a'), unsealing('b')];
-    assert.is(await main.ask('release', { pubkey: a.sealed.pubkey }), null);
+    assert.is(await released(main, a.sealed.pubkey), null);
     await link.ask('keep', a);
     await link.ask('keep', b);
-    for (let i = 0; i < 2; i++) assert.equal(await receive(await main.ask('release', { pubkey: a.sealed.pubkey })), a);
+    for (let i = 0; i < 2; i++) assert.equal(await receive(await released(main, a.sealed.pubkey)), a);
     await main.ask('forget', { pubkey: a.sealed.pubkey });
-    assert.is(await main.ask('release', { pubkey: a.sealed.pubkey }), null);
-    assert.equal(await receive(await main.ask('release', { pubkey: b.sealed.pubkey })), b);
+    assert.is(await released(main, a.sealed.pubkey), null);
+    assert.equal(await receive(await released(main, b.sealed.pubkey)), b);
     await main.ask('forget', { pubkey: 'unknown' });
   }));
+
+test('a port for which the vault has nothing is closed, and so is one for a vault that is gone', () =>
+  withVault(async ({ main }) => {
+    const unknown = release(main, 'unknown');
+    await closed(unknown.port);
+    assert.is(await unknown.released, 'locked');
+
+    main.close();
+    const late = release(main, 'unknown');
+    await closed(late.port);
+    assert.is(await late.released, 'unavailable');
+  }));
+
+test('a vault that ends with the port in its hands closes it', async () => {
+  const worker = new Worker('setInterval(() => {}, 1000)', { eval: true });
+  const silent = new Link<MainToVault, VaultToMain>(worker, { log: () => {} });
+  const { port, released } = release(silent, 'any');
+  await once(worker, 'online');
+  await Promise.all([closed(port), worker.terminate()]);
+  assert.is(await released, 'unavailable');
+});
 
 test('forget and forgetAll overwrite the unsealing keys, and leave those of others', () =>
   withVault(async ({ slab, main, link }) => {
@@ -79,7 +106,7 @@ test('forget and forgetAll overwrite the unsealing keys, and leave those of othe
     assert.equal(views[2], kept[2]!.unsealingKey);
     await main.ask('forgetAll', null);
     for (const view of views) assert.equal(view, zero);
-    assert.is(await main.ask('release', { pubkey: kept[0]!.sealed.pubkey }), null);
+    assert.is(await released(main, kept[0]!.sealed.pubkey), null);
   }));
 
 test('a key that is brought again replaces what was there', () =>
@@ -88,10 +115,7 @@ test('a key that is brought again replaces what was there', () =>
     const second = { ...first, unsealingKey: asSecret(random(32)) };
     await link.ask('keep', first);
     await link.ask('keep', second);
-    assert.equal(
-      (await receive(await main.ask('release', { pubkey: first.sealed.pubkey })))!.unsealingKey,
-      second.unsealingKey,
-    );
+    assert.equal((await receive(await released(main, first.sealed.pubkey)))!.unsealingKey, second.unsealingKey);
     assert.equal(slab.view(0), second.unsealingKey);
   }));
 
@@ -102,7 +126,7 @@ test('an unlocker gets one more port for each part of its work', () =>
     closeUnlocker();
     const a = unsealing('a');
     await another.ask('keep', a);
-    assert.equal(await receive(await main.ask('release', { pubkey: a.sealed.pubkey })), a);
+    assert.equal(await receive(await released(main, a.sealed.pubkey)), a);
     port.close();
   }));
 
@@ -123,7 +147,7 @@ test('from the unlocker through the vault into the thread of a key, and the main
   const custodian = new Custodian();
   try {
     const pubkey = await custodian.created('k', passphrase('p'));
-    const port = await custodian.vault.ask('release', { pubkey });
+    const port = await released(custodian.vault, pubkey);
     const opener = new Worker(join(import.meta.dirname, 'opener.ts'));
     opener.postMessage(port, [port!]);
     const [opened] = (await once(opener, 'message')) as [string];
@@ -133,7 +157,7 @@ test('from the unlocker through the vault into the thread of a key, and the main
 
     // The tap itself: a secret that is read here on purpose is seen, from a worker and from a port.
     const seen = tap.seen.length;
-    assert.ok(await receive(await custodian.vault.ask('release', { pubkey })));
+    assert.ok(await receive(await released(custodian.vault, pubkey)));
     assert.ok(tap.seen.slice(seen).some(hasBytes), 'the tap sees nothing');
   } finally {
     tap.restore();
