@@ -7,10 +7,10 @@ import { reload } from './config/reload.ts';
 import { type Config, type ConfigResult, readWholeConfig } from './config.ts';
 import { forcedCurve } from './curve/forced.ts';
 import { loadLibc } from './host/libc.ts';
-import { shareArenas } from './host/malloc.ts';
+import { giveMemoryBack } from './host/malloc.ts';
 import { refuseDumps } from './host/no-dumps.ts';
 import { Notify } from './host/notify.ts';
-import { keepBytecode } from './host/v8-flags.ts';
+import { setV8Flags } from './host/v8-flags.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
 import { takeAutounlockSources } from './key/autounlock-sources.ts';
 import type { AutounlockSources } from './keystore/protocol.ts';
@@ -53,8 +53,8 @@ const DRAIN_MS = 5_000;
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const autounlock = takeAutounlockSources(process.env, process.cwd());
   process.umask(0o077);
-  keepBytecode();
-  shareArenas(loadLibc);
+  setV8Flags();
+  giveMemoryBack(loadLibc);
   // With a listener of its own, SIGUSR1 does not open the inspector.
   process.on('SIGUSR1', () => {});
   const beside = options.quickstart ? besideConfiguration(options, process.env, process.cwd()) : null;

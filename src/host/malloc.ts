@@ -1,14 +1,20 @@
 import type { Libc } from './libc.ts';
 
-/** mallopt(3) */
-const M_ARENA_MAX = -8;
-/** As many as make threads hardly ever wait for each other; measured: bench/findings.md. */
-const ARENAS = 2;
+/** mallopt(3); sizes in bytes. Measured: docs/PERFORMANCE.md */
+const OPTIONS = [
+  // M_ARENA_MAX: glibc gives each thread an arena of its own to allocate from, and each keeps what it once needed. Two
+  // make threads hardly ever wait for each other.
+  { option: -8, value: 2 },
+  // M_MMAP_THRESHOLD and M_TRIM_THRESHOLD: as they are at first. Left alone they grow with the largest block that was
+  // ever freed, and tables that have been replaced by larger ones stay behind as holes.
+  { option: -3, value: 131_072 },
+  { option: -1, value: 131_072 },
+];
 
 /**
- * glibc gives each thread an arena of its own to allocate from, and each keeps what it once needed. To be called before
- * threads start; without effect where the C library has no arenas.
+ * Has the C library give memory back. To be called before threads start; without effect where it is not glibc.
  */
-export function shareArenas(loadLibc: () => Libc | null): void {
-  loadLibc()?.mallopt?.(M_ARENA_MAX, ARENAS);
+export function giveMemoryBack(loadLibc: () => Libc | null): void {
+  const libc = loadLibc();
+  for (const { option, value } of OPTIONS) libc?.mallopt?.(option, value);
 }

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ENTRY = fileURLToPath(new URL('../../dist/redoubt.js', import.meta.url));
+/** As the unit, the image and `npm start` have it: docs/INSTALL.md. */
+const NODE_ARGS = ['--max-semi-space-size=4'];
 const START_MS = 30_000;
 
 /** What quickstart.json holds. */
@@ -72,7 +74,8 @@ export class TestDaemon {
       '--http-port',
       this.#ports.http,
     ];
-    const child = spawn(process.execPath, [this.#options.entry ?? ENTRY, ...args, ...(this.#options.args ?? [])], {
+    const entry = this.#options.entry ?? ENTRY;
+    const child = spawn(process.execPath, [...NODE_ARGS, entry, ...args, ...(this.#options.args ?? [])], {
       env: {
         PATH: process.env.PATH ?? '',
         HOME: this.data,

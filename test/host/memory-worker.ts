@@ -1,0 +1,19 @@
+/** Holds much, replaces it bit by bit, and tells how large its heap was. */
+import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
+import { parentPort } from 'node:worker_threads';
+
+const HELD = 10_000;
+const ROUNDS = 60;
+
+const make = (i: number) => ({ text: `item ${i} `.repeat(8), parts: Array.from({ length: 40 }, (_, j) => i + j) });
+const held = Array.from({ length: HELD }, (_, i) => make(i));
+/** Bytes. */
+const figures = { live: getHeapStatistics().used_heap_size, most: 0, young: 0 };
+for (let i = 0; i < ROUNDS * HELD; i++) {
+  held[i % HELD] = make(i);
+  if (i % 1000 !== 0) continue;
+  figures.most = Math.max(figures.most, getHeapStatistics().used_heap_size);
+  const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')!;
+  figures.young = Math.max(figures.young, young.space_size);
+}
+parentPort!.postMessage(figures);

@@ -1,0 +1,40 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { loadLibc } from '../../src/host/libc.ts';
+import { giveMemoryBack } from '../../src/host/malloc.ts';
+
+const CHILD = fileURLToPath(new URL('memory-child.ts', import.meta.url));
+const MIB = 2 ** 20;
+
+/** Of a thread with 14 MiB of live objects and 3 MiB of young generation. */
+function heap(nodeArgs: string[], args: string[] = []): { live: number; most: number; young: number } {
+  return JSON.parse(execFileSync(process.execPath, [...nodeArgs, CHILD, ...args], { encoding: 'utf8' }));
+}
+
+test('a heap does not grow to several times of what lives in it', () => {
+  const { live, most } = heap([]);
+  const asItIs = heap([], ['--as-it-is']);
+  assert.ok(most < 3 * live, `${most / live} times`);
+  assert.ok(asItIs.most > 3 * asItIs.live, 'V8 does not do it by itself');
+});
+
+test("the process's own young generation does not take the place of a thread's", () => {
+  const large = ['--max-semi-space-size=16'];
+  assert.ok(heap(large).young < 12 * MIB);
+  assert.ok(heap(large, ['--as-it-is']).young > 16 * MIB, 'V8 does not do it by itself');
+});
+
+test('glibc takes each option, and where there is another C library nothing happens', () => {
+  const libc = loadLibc();
+  const taken: number[] = [];
+  const mallopt = (option: number, value: number) => {
+    taken.push(libc!.mallopt!(option, value));
+    return 1;
+  };
+  giveMemoryBack(() => (libc?.mallopt === undefined ? libc : { ...libc, mallopt }));
+  assert.equal(taken, libc?.mallopt === undefined ? [] : [1, 1, 1]);
+});
+
+test.run();
