@@ -25,12 +25,20 @@ const SESSION = 60;
 const FAULTS = ['audit log unavailable', 'request expired', 'overloaded'];
 const REPEATED = 0.05;
 
+interface Session {
+  rpc: RpcClient;
+  path: Path;
+  asked: number;
+  /** By how many at once. */
+  inUse: number;
+}
+
 export class Caller {
   readonly secretKey: Uint8Array;
   readonly remote: string;
   readonly #kind: number;
   readonly #around: Surroundings;
-  #open: { rpc: RpcClient; path: Path; asked: number; inFlight: number } | null = null;
+  #open: Session | null = null;
   #opening: Promise<void> | null = null;
 
   constructor(around: Surroundings, secretKey: Uint8Array, remote: string, kind = 24133) {
@@ -58,14 +66,16 @@ export class Caller {
     const excused = () => disturbances.since(began, [...(path === 'outside' ? [path] : []), 'daemon', this]);
     const { id, event } = rpc.request(method, params);
     const sent = performance.now();
-    session.inFlight++;
     const answer = rpc.next(id);
     rpc.sendEvent(event);
     if (random.chance(REPEATED)) rpc.sendEvent(event);
     const response = await within(answer, PATIENCE_MS);
-    session.inFlight--;
+    session.inUse--;
     if (response === null) {
-      if (!excused()) broken(`${method} over the ${path} relay was not answered`);
+      if (!excused()) {
+        const state = rpc.socket.readyState === rpc.socket.OPEN ? 'open' : 'closed';
+        broken(`${method} (${id}) over the ${path} relay was not answered, on a connection that is ${state}`);
+      }
       count('expired');
       return null;
     }
@@ -100,14 +110,20 @@ export class Caller {
   /** Events as they are, over the connection that it has. */
   async send(...events: unknown[]): Promise<void> {
     const session = await this.#session();
-    for (const event of events) session?.rpc.sendEvent(event);
+    if (session === null) return;
+    for (const event of events) session.rpc.sendEvent(event);
+    session.inUse--;
   }
 
   async rpc(): Promise<RpcClient | null> {
-    return (await this.#session())?.rpc ?? null;
+    const session = await this.#session();
+    if (session === null) return null;
+    session.inUse--;
+    return session.rpc;
   }
 
-  async #session() {
+  /** In use from here on, until the caller says otherwise: another one must not close it in between. */
+  async #session(): Promise<Session | null> {
     const session = this.#open;
     if (session !== null && (session.rpc.socket.readyState !== session.rpc.socket.OPEN || this.#hasEnough(session))) {
       this.close();
@@ -118,12 +134,14 @@ export class Caller {
       });
       await this.#opening;
     }
-    if (this.#open !== null) this.#open.asked++;
+    if (this.#open === null) return null;
+    this.#open.asked++;
+    this.#open.inUse++;
     return this.#open;
   }
 
-  #hasEnough({ asked, inFlight }: { asked: number; inFlight: number }): boolean {
-    return asked >= SESSION && inFlight === 0;
+  #hasEnough({ asked, inUse }: Session): boolean {
+    return asked >= SESSION && inUse === 0;
   }
 
   async #connect(): Promise<void> {
@@ -139,7 +157,7 @@ export class Caller {
       );
       if (open) {
         rpc.socket.on('error', () => {});
-        this.#open = { rpc, path, asked: 0, inFlight: 0 };
+        this.#open = { rpc, path, asked: 0, inUse: 0 };
         return;
       }
       rpc.socket.terminate();
