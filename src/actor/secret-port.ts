@@ -1,6 +1,9 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { newSecret, type Secret } from './protocol.ts';
 
+/** How long what was left on a port may take to arrive, ms. */
+const PORT_MS = 5_000;
+
 /** A copy in memory of its own, which can move to another thread; the caller's own bytes stay the caller's to wipe. */
 export function copyOf(secret: Secret): Secret {
   const copy = newSecret(secret.length);
@@ -26,7 +29,7 @@ export function portWith(message: unknown, secrets: readonly Secret[]): MessageP
 }
 
 /** Takes one message in and closes the port; null when nothing came in time or the other side is gone. */
-export function messageOn(port: MessagePort, timeoutMs: number): Promise<unknown> {
+export function messageOn(port: MessagePort, timeoutMs = PORT_MS): Promise<unknown> {
   return new Promise((resolve) => {
     const end = (message: unknown) => {
       clearTimeout(timer);
@@ -46,7 +49,7 @@ export function handOnSecret(secret: Secret): MessagePort {
 }
 
 /** Takes the secret in and closes the port; null when none came. */
-export async function takeInSecret(port: MessagePort, timeoutMs: number): Promise<Secret | null> {
-  const secret = await messageOn(port, timeoutMs);
+export async function takeInSecret(port: MessagePort): Promise<Secret | null> {
+  const secret = await messageOn(port);
   return secret instanceof Uint8Array ? (secret as Secret) : null;
 }

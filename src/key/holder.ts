@@ -11,9 +11,6 @@ import { DAMAGED, type Opening, openFrom, WRONG } from './opening.ts';
 import { PolicyDoor } from './policy-door.ts';
 import type { KeySettings, KeyToMain, MainToKey } from './protocol.ts';
 
-/** How long what waits on a port may take to arrive, ms. */
-const PORT_MS = 5_000;
-
 /** The key's side of a `KeyThread`: blank until `activate` makes it the actor of one key, for good. */
 export function holdKey(port: PortLike, curve: Curve): Link<KeyToMain, MainToKey> {
   let actor: KeyActor | undefined;
@@ -52,7 +49,7 @@ export function holdKey(port: PortLike, curve: Curve): Link<KeyToMain, MainToKey
       else void actor.handle(event);
     },
     introduce: async ({ client, secret: port }) => {
-      const secret = await takeInSecret(port, PORT_MS);
+      const secret = await takeInSecret(port);
       if (secret === null) return null;
       try {
         return actor?.introduce(client, new TextDecoder().decode(secret)) ?? null;

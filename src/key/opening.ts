@@ -14,12 +14,10 @@ export type Opening = { ok: true; key: PrivateKey; replayKey: Secret } | { ok: f
 
 export const WRONG = 'wrong passphrase';
 export const DAMAGED = 'key file is damaged';
-/** How long what waits on the port may take to arrive, ms. */
-const PORT_MS = 5_000;
 
 /** Opens the key whose `Unsealing` the vault has put on the port. @param pubkey whose it must be; '' any */
 export async function openFrom(vault: MessagePort, curve: Curve, pubkey: string): Promise<Opening> {
-  const unsealing = (await messageOn(vault, PORT_MS)) as Unsealing | null;
+  const unsealing = (await messageOn(vault)) as Unsealing | null;
   if (unsealing === null) return { ok: false, refusal: UNANSWERED };
   const { sealed, slot, unsealingKey } = unsealing;
   let privateKey: Secret | null | undefined;
