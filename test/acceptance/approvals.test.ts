@@ -118,7 +118,7 @@ test('an admin who has written in NIP-44 since is asked in NIP-44', async () => 
   signed(await answer);
 });
 
-test('always: this request and those like it, without another question; the label is kept', async () => {
+test('always: this request and those like it, without another question; the name that the client has stays', async () => {
   const answer = sign(7);
   decide((await question()).id, ['always', 'the machine in the hall', {}]);
   signed(await answer);
@@ -127,7 +127,7 @@ test('always: this request and those like it, without another question; the labe
   assert.equal(await conditions(), [{ method: 'sign_event', kind: '7', allowed: true }]);
   const users = JSON.parse(await admin.result('get_key_users', ['demo']));
   const user = users.find((one: { pubkey: string }) => one.pubkey === client.pubkey);
-  assert.is(user.description, 'the machine in the hall');
+  assert.is(user.description, 'test');
 });
 
 for (const [scope, kind, others] of [

@@ -127,6 +127,15 @@ test('an approval writes one condition, however often; nothing for who is gone',
   assert.match(gone.ok ? '' : gone.refusal, /no key key/);
 });
 
+test('a label names a client that has no name, and renames none', async () => {
+  await bind();
+  const user = async () => (await rig.admin.ask('pageUsers', { keyName: 'key', after: 0, offset: 0, limit: 100 }))[0]!;
+  for (const label of ['a lamp', 'another lamp']) {
+    assert.ok((await write({ label })).ok);
+    assert.is((await user()).description, 'a lamp');
+  }
+});
+
 test('a stranger who may never connect is denied everything, and not asked about again', async () => {
   assert.ok((await write({ method: 'connect', kind: null, allowed: false })).ok);
   assert.equal(await connect(), REFUSED);

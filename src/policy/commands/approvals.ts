@@ -17,7 +17,8 @@ export async function writeApproval(store: Store, desk: Desk, wanted: Approval):
       return refused('the client was revoked: a fresh token ("redoubt token create") brings it back');
     }
     user ??= em.create(KeyUser, { keyName, userPubkey: client, createdAt: now, updatedAt: now });
-    if (label !== null) user.description = label;
+    // As everywhere: a name that somebody gave stays. The web interface renames at the same moment, in whatever order.
+    if (label !== null && !user.description) user.description = label;
     const condition = conditionOf(wanted);
     const there = user.id === undefined ? [] : await em.find(SigningCondition, { keyUser: user, ...condition });
     if (!there.some((row) => !isSet(row.expiresAt))) em.create(SigningCondition, { ...condition, keyUser: user });
