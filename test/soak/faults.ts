@@ -13,6 +13,9 @@ export interface Pace {
   relay: number;
 }
 
+/** For a request that goes unanswered a client waits long (caller.ts): some of those must fit in. */
+const BACK_MS = 60_000;
+
 export class Faults {
   readonly #on: Installation;
   readonly #around: Surroundings;
@@ -98,14 +101,15 @@ export class Faults {
         const key = this.#around.random.pick(KEYS);
         const printed = daemon.output.length;
         const { caller } = this.#on.clients.find((client) => client.key === key)!;
-        await until('it was noticed', async () => {
+        const noticed = async () => {
           // Only a key that is active has a thread, and others may take its place meanwhile.
           await caller.ask('ping');
           daemon.child.send({ key, fault });
           await this.#wait(200);
           return daemon.output.slice(printed).includes('key actor crashed');
-        });
-        await until('it is back', async () => (await caller.ask('ping'))?.result === 'pong');
+        };
+        await until('it was noticed', noticed, BACK_MS);
+        await until('it is back', async () => (await caller.ask('ping'))?.result === 'pong', BACK_MS);
         this.#around.count('key threads ended');
       }
       await daemon.kill();
