@@ -1,9 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
-import type { NativeLibrary } from './native-library.ts';
+import { type NativeLibrary, PARSED } from './native-library.ts';
 
-/** Of a public key, as the library keeps it. */
-const PARSED = 64;
 const COMPRESSED = 33;
 
 /**

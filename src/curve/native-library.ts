@@ -1,5 +1,8 @@
 import { type Koffi, loadKoffi } from '../host/koffi.ts';
 
+/** Bytes of a public key, x-only or not, as the library keeps it. */
+export const PARSED = 64;
+
 type Call = (...args: (Uint8Array | number | null)[]) => number;
 
 /**
@@ -74,8 +77,8 @@ function usableKoffi(): Koffi {
 }
 
 function functionsOf(library: import('koffi').IKoffiLib, file: string): NativeLibrary {
-  const call = (name: string, pointers: number) =>
-    library.func(`secp256k1_${name}`, 'int', Array(pointers).fill('void *')) as unknown as Call;
+  const typed = (name: string, types: string[]) => library.func(`secp256k1_${name}`, 'int', types) as unknown as Call;
+  const call = (name: string, pointers: number) => typed(name, Array(pointers).fill('void *'));
   return {
     file,
     contextSize: library.func('secp256k1_context_preallocated_size', 'size_t', ['uint']) as unknown as Call,
@@ -87,19 +90,8 @@ function functionsOf(library: import('koffi').IKoffiLib, file: string): NativeLi
     xonlySerialize: call('xonly_pubkey_serialize', 3),
     sign32: call('schnorrsig_sign32', 5),
     // Libraries with `sign32` take the message's length here.
-    verify: library.func('secp256k1_schnorrsig_verify', 'int', [
-      'void *',
-      'void *',
-      'void *',
-      'size_t',
-      'void *',
-    ]) as unknown as Call,
-    pubkeyParse: library.func('secp256k1_ec_pubkey_parse', 'int', [
-      'void *',
-      'void *',
-      'void *',
-      'size_t',
-    ]) as unknown as Call,
+    verify: typed('schnorrsig_verify', ['void *', 'void *', 'void *', 'size_t', 'void *']),
+    pubkeyParse: typed('ec_pubkey_parse', ['void *', 'void *', 'void *', 'size_t']),
     pubkeyTweakMul: call('ec_pubkey_tweak_mul', 3),
     pubkeyCombine: library.func('secp256k1_ec_pubkey_combine', 'int', ['void *', 'void *', 'void **', 'size_t']),
     seckeyNegate: call('ec_seckey_negate', 2),

@@ -1,14 +1,12 @@
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import type { Curve, PrivateKey } from './curve.ts';
 import { NativeEcdh } from './native-ecdh.ts';
-import { loadLibrary, type NativeLibrary } from './native-library.ts';
+import { loadLibrary, type NativeLibrary, PARSED } from './native-library.ts';
 import type { Random } from './random.ts';
 
 /** SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY: old versions need to be told, later ones accept it. */
 const CONTEXT_FLAGS = 0x301;
 const KEYPAIR = 96;
-/** Of a public key, x-only or not, as the library keeps it. */
-const PARSED = 64;
 
 const ONE = newSecret(32);
 ONE[31] = 1;

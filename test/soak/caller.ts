@@ -107,14 +107,6 @@ export class Caller {
     this.#account(session.rpc);
   }
 
-  /** Events as they are, over the connection that it has. */
-  async send(...events: unknown[]): Promise<void> {
-    const session = await this.#session();
-    if (session === null) return;
-    for (const event of events) session.rpc.sendEvent(event);
-    session.inUse--;
-  }
-
   async rpc(): Promise<RpcClient | null> {
     const session = await this.#session();
     if (session === null) return null;
