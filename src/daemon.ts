@@ -167,9 +167,14 @@ class Daemon {
     }
     const isEnding = await Promise.race([signer.requestsTaken.then(() => false), this.#end.promise.then(() => true)]);
     if (isEnding) return;
+    // Until its key is unlocked a client's request to it is lost: that belongs before the word.
+    const demonstration = quickstart ? await this.#demonstrate(signer) : null;
     const where = { database: config.database, http: this.#http?.url ?? null, embeddedRelay: signer.embeddedUrl };
     this.#log({ level: 'info', message: 'ready', fields: { version, pid: process.pid, ...where } });
-    if (quickstart) await this.#demonstrate(signer);
+    if (demonstration !== null) {
+      process.stdout.write(await quickstartText(demonstration.file, demonstration.made));
+      writeQuickstart(demonstration.file);
+    }
     this.#notify?.ready();
   }
 
@@ -232,7 +237,8 @@ class Daemon {
     });
   }
 
-  async #demonstrate(signer: Signer): Promise<void> {
+  /** Unlocks or makes the quickstart's key, and what is to be said of it. */
+  async #demonstrate(signer: Signer) {
     const { data } = this.#installation;
     const made = await signer.admin.ask('quickstart', { data }, { timeoutMs: 60_000 });
     if (!made.ok) throw new StartRefusal(made.refusal, FAILED);
@@ -246,8 +252,7 @@ class Daemon {
       admin_nsec_file: made.adminNsecFile,
       data,
     };
-    process.stdout.write(await quickstartText(file, made));
-    writeQuickstart(file);
+    return { file, made };
   }
 }
 

@@ -207,6 +207,22 @@ test('as long as nobody has redeemed a URL each start gives a fresh one, and the
   back.close();
 });
 
+test('a client that is paired is answered from the moment at which the daemon says that it is ready', async () => {
+  const admin = await adminOf(daemon);
+  const { client } = await pair(admin, daemon.quickstart, [{ method: 'sign_event', kind: 1 }]);
+  const { relay } = daemon.quickstart;
+  admin.close();
+  client.close();
+  await daemon.kill();
+  const printed = daemon.output.length;
+  const started = daemon.start();
+  await until('it says so', () => daemon.output.slice(printed).includes('"msg":"ready"'));
+  const back = await new RpcClient(client.secretKey, client.remote).open(relay);
+  assert.ok(verifyEvent(JSON.parse(await back.result('sign_event', [template()]))));
+  back.close();
+  await started;
+});
+
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`${signal}: requests in flight are answered, later ones are not taken, and the exit code is 0`, async () => {
     const { relay } = daemon.quickstart;
