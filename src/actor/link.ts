@@ -11,6 +11,7 @@ import {
   type Transferable,
   Transferred,
 } from './protocol.ts';
+import { TransientMap } from './transient-map.ts';
 
 /** What a link needs of a `Worker`, a `MessagePort` or `parentPort`. */
 export type PortLike = MessagePort | Worker;
@@ -64,7 +65,7 @@ export class Link<
   readonly #capacity: number;
   readonly #onClose: (() => void) | undefined;
   readonly #onError: ((type: string, error: unknown) => void) | undefined;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new TransientMap<number, Pending>();
   #batch: Frame[] = [];
   #transfer: Transferable[] = [];
   #leaving = false;

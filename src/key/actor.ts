@@ -3,6 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { type Clock, unixNow } from '../actor/clock.ts';
 import type { Link } from '../actor/link.ts';
 import type { Secret } from '../actor/protocol.ts';
+import { TransientMap } from '../actor/transient-map.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
 import type { StageReporter } from '../metrics/stage-reporter.ts';
 import { Envelope, type Opened } from '../nip46/envelope.ts';
@@ -51,7 +52,7 @@ export class KeyActor {
   readonly #strangers = new ClientRates(1 / 60, 1);
   readonly #handled = new Handled(randomBytes(4).readUInt32LE());
   /** Bodies being carried out now: a retry that overtakes its first try waits for it. */
-  readonly #inWork = new Map<string, Promise<Answer>>();
+  readonly #inWork = new TransientMap<string, Promise<Answer>>();
 
   constructor(
     main: ToMain,

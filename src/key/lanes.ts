@@ -18,7 +18,7 @@ const SHARE = 1 / 8;
 export function laneOf(
   client: string,
   wanted: 'normal' | 'stranger',
-  inFlight: ReadonlyMap<number, InFlight>,
+  inFlight: { values(): MapIterator<InFlight> },
   queued: number,
   keyQueue: number,
 ): Lane | null {

@@ -1,8 +1,10 @@
+import { TransientMap } from '../actor/transient-map.ts';
+
 /** A token bucket for each client, over a bounded number of clients: the least recently seen is forgotten. */
 export class ClientRates {
   readonly #perSecond: number;
   readonly #burst: number;
-  readonly #clients = new Map<string, { tokens: number; at: number }>();
+  readonly #clients = new TransientMap<string, { tokens: number; at: number }>();
   readonly #max: number;
 
   /** @param perSecond tokens gained a second @param burst most that are kept @param max clients remembered */

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type Body, Transferred } from '../actor/protocol.ts';
 import { Restarts } from '../actor/restarts.ts';
+import { TransientMap } from '../actor/transient-map.ts';
 import type { Incoming } from '../relay/protocol.ts';
 import { Errands } from './errands.ts';
 import type { InFlight } from './in-flight.ts';
@@ -35,7 +36,7 @@ export class VirtualKey {
   activeSince = 0;
   readonly #around: Surroundings;
   readonly #restarts = new Restarts();
-  readonly #inFlight = new Map<number, InFlight>();
+  readonly #inFlight = new TransientMap<number, InFlight>();
   /** How many of those in flight wait for an admin. */
   #pending = 0;
   #thread: KeyThread | null = null;

@@ -1,4 +1,5 @@
 import { type Secret, wipe } from '../actor/protocol.ts';
+import { TransientMap } from '../actor/transient-map.ts';
 import type { PrivateKey } from '../curve/curve.ts';
 import { hexToBytes } from './hex.ts';
 import * as nip04 from './nip04.ts';
@@ -55,7 +56,7 @@ export class Peer {
 export class Conversations {
   readonly #key: PrivateKey;
   readonly #max: number;
-  readonly #peers = new Map<string, Peer>();
+  readonly #peers = new TransientMap<string, Peer>();
 
   constructor(key: PrivateKey, max = 1024) {
     this.#key = key;
@@ -78,7 +79,7 @@ export class Conversations {
   }
 
   #evictOldest(): void {
-    const [pubkey, peer] = this.#peers.entries().next().value!;
+    const [pubkey, peer] = this.#peers[Symbol.iterator]().next().value!;
     this.#peers.delete(pubkey);
     peer.wipe();
   }

@@ -54,7 +54,8 @@ export class Journal {
   #cut: Head;
   #pendingCut: Head | null = null;
   #lastWrite: number | null = null;
-  readonly #touched = new Map<number, number>();
+  /** A new one each time: actor/transient-map.ts says why. */
+  #touched = new Map<number, number>();
   #afterCommit: (() => void)[] = [];
   #ifTakenBack: (() => void)[] = [];
 
@@ -176,7 +177,7 @@ export class Journal {
     for (const [keyUserId, now] of this.#touched) this.#writes.touch(keyUserId, now);
     this.#writes.commit();
     this.#open = false;
-    this.#touched.clear();
+    this.#touched = new Map();
     if (this.#tip !== this.#head) this.#lastWrite = this.#clock.now();
     this.#head = this.#tip;
     this.#rows += this.#appended;
@@ -199,7 +200,7 @@ export class Journal {
     this.#afterCommit = [];
     for (const undo of this.#ifTakenBack) undo();
     this.#ifTakenBack = [];
-    this.#touched.clear();
+    this.#touched = new Map();
     this.#writes.rollback();
   }
 

@@ -26,8 +26,8 @@ export class ReplayMemory {
   /** When the newest generation was begun, monotonic ms. */
   #begun: number;
   readonly #staged: Remembered[] = [];
-  readonly #stagedEnvelopes = new Set<string>();
-  readonly #stagedBodies = new Set<string>();
+  #stagedEnvelopes = new Set<string>();
+  #stagedBodies = new Set<string>();
 
   constructor(options: { window: number; seed: number; mono: number }) {
     this.#window = options.window;
@@ -69,8 +69,9 @@ export class ReplayMemory {
   /** The transaction was taken back. */
   drop(): void {
     this.#staged.length = 0;
-    this.#stagedEnvelopes.clear();
-    this.#stagedBodies.clear();
+    // Not cleared: actor/transient-map.ts says why.
+    this.#stagedEnvelopes = new Set();
+    this.#stagedBodies = new Set();
   }
 
   /** To be called before each batch. */

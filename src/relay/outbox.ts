@@ -1,3 +1,4 @@
+import { TransientMap } from '../actor/transient-map.ts';
 import type { RelayCounts } from './counts.ts';
 import { LinkAuth } from './link-auth.ts';
 import { plainLine } from './plain-line.ts';
@@ -56,9 +57,9 @@ export class Outbox {
   readonly #counts: RelayCounts;
   readonly #onRejected: (id: string, reason: string) => void;
   readonly #onUnauthenticated: OnUnauthenticated;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new TransientMap<string, Entry>();
   /** In order of sending. */
-  readonly #inFlight = new Map<string, Entry>();
+  readonly #inFlight = new TransientMap<string, Entry>();
   #waiting: Entry[] = [];
   /** Until somebody has authenticated. */
   readonly #parked = new Set<Entry>();

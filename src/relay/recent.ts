@@ -1,3 +1,5 @@
+import { TransientMap } from '../actor/transient-map.ts';
+
 /**
  * The last few events' texts. Relays deliver an event once for each subscription that it matches; a copy that is the
  * same text to the last character would fare like the first, so it can be dropped before anything was verified.
@@ -6,7 +8,7 @@
 export class RecentTexts {
   readonly #max: number;
   readonly #forMs: number;
-  readonly #texts = new Map<string, { raw: string; until: number }>();
+  readonly #texts = new TransientMap<string, { raw: string; until: number }>();
 
   constructor(max = 64, forMs = 2_000) {
     this.#max = max;

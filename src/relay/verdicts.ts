@@ -1,9 +1,10 @@
+import { TransientMap } from '../actor/transient-map.ts';
+
 /** How it ended; `late`: nobody said. */
 export type Verdict = (ok: boolean | 'late', reason: string) => void;
 
 interface Open {
   expires: number;
-  judge: Verdict;
 }
 
 /** Events that wait for the daemon's word on whether they are genuine: bounded in number and in time. */
@@ -11,7 +12,7 @@ export class Verdicts {
   readonly #max: number;
   readonly #forMs: number;
   /** In the order in which they expire. */
-  readonly #open = new Set<Open>();
+  readonly #open = new TransientMap<Open, Verdict>();
 
   constructor(max: number, forMs: number) {
     this.#max = max;
@@ -21,18 +22,18 @@ export class Verdicts {
   /** @param now monotonic ms @returns what to call, once, with the verdict; null when too many wait */
   open(now: number, judge: Verdict): ((ok: boolean, reason?: string) => void) | null {
     if (this.#open.size >= this.#max) return null;
-    const open: Open = { expires: now + this.#forMs, judge };
-    this.#open.add(open);
+    const open: Open = { expires: now + this.#forMs };
+    this.#open.set(open, judge);
     return (ok, reason = '') => {
       if (this.#open.delete(open)) judge(ok, reason);
     };
   }
 
   expire(now: number): void {
-    for (const open of this.#open) {
+    for (const [open, judge] of this.#open) {
       if (open.expires > now) return;
       this.#open.delete(open);
-      open.judge('late', '');
+      judge('late', '');
     }
   }
 }

@@ -51,8 +51,13 @@ export class Caller {
   /**
    * @returns the answer; null where a fault has kept it away, or is what it tells of
    * `undisturbed`: nothing happened meanwhile, so that the answer has to be the right one
+   * @param needs what it depends on besides the daemon and the relay that it goes over
    */
-  async ask(method: string, params: unknown[] = []): Promise<(RpcResponse & { undisturbed: boolean }) | null> {
+  async ask(
+    method: string,
+    params: unknown[] = [],
+    needs: readonly Path[] = [],
+  ): Promise<(RpcResponse & { undisturbed: boolean }) | null> {
     const { disturbances, random, broken, count, took } = this.#around;
     const began = performance.now();
     const session = await this.#session();
@@ -63,7 +68,8 @@ export class Caller {
       return null;
     }
     const { rpc, path } = session;
-    const excused = () => disturbances.since(began, [...(path === 'outside' ? [path] : []), 'daemon', this]);
+    const places = [path, ...needs].filter((one) => one === 'outside');
+    const excused = () => disturbances.since(began, [...places, 'daemon', this]);
     const { id, event } = rpc.request(method, params);
     const sent = performance.now();
     const answer = rpc.next(id);

@@ -4,7 +4,7 @@ import { findIn } from '../probe/scan.ts';
 import type { SignedEvent } from '../support/clients.ts';
 import { parseBunkerUrl, type RpcResponse } from '../support/rpc.ts';
 import { quickFinalize } from '../support/sign.ts';
-import { Caller, type Surroundings } from './caller.ts';
+import { Caller, type Path, type Surroundings } from './caller.ts';
 import { type Client, type Installation, KEYS, KINDS, SWING } from './installation.ts';
 
 /** No rule has it. */
@@ -185,8 +185,8 @@ export class Traffic {
   }
 
   /** @returns null where it came to nothing for a fault */
-  async #administrate(method: string, params: unknown[]): Promise<string | null> {
-    const answer = await this.#on.admin.ask(method, params);
+  async #administrate(method: string, params: unknown[], needs: readonly Path[] = []): Promise<string | null> {
+    const answer = await this.#on.admin.ask(method, params, needs);
     if (answer === null) return null;
     this.#around.count('admin requests');
     const found = findIn(Buffer.from(JSON.stringify(answer)), this.#on.canaries);
@@ -232,7 +232,8 @@ export class Traffic {
     const secretKey = generateSecretKey();
     const relay = encodeURIComponent(this.#on.flaky.url);
     const uri = `nostrconnect://${getPublicKey(secretKey)}?relay=${relay}&secret=${this.#made++}-of-an-app`;
-    if ((await this.#administrate('connect_client', [uri, key, this.#on.policy])) === null) return;
+    // The answer to the client goes over its relay, whichever one the admin uses.
+    if ((await this.#administrate('connect_client', [uri, key, this.#on.policy], ['outside'])) === null) return;
     const client = { key, caller: new Caller(this.#around, secretKey, this.#on.pubkeys.get(key)!) };
     await this.#expect(client, 'ping', [], 'pong');
     client.caller.close();
