@@ -1,4 +1,4 @@
-/** Run by memory.test.ts: how large a thread's heap becomes. `--as-it-is`: in a process that has set nothing. */
+/** Run by memory.test.ts: what a thread's heap and code take. `--as-it-is`: in a process that has set nothing. */
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { startThread } from '../../src/actor/thread.ts';

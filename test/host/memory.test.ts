@@ -9,7 +9,7 @@ const CHILD = fileURLToPath(new URL('memory-child.ts', import.meta.url));
 const MIB = 2 ** 20;
 
 /** Of a thread with 14 MiB of live objects and 3 MiB of young generation. */
-function heap(nodeArgs: string[], args: string[] = []): { live: number; most: number; young: number } {
+function heap(nodeArgs: string[], args: string[] = []): { live: number; most: number; young: number; views: number } {
   return JSON.parse(execFileSync(process.execPath, [...nodeArgs, CHILD, ...args], { encoding: 'utf8' }));
 }
 
@@ -24,6 +24,10 @@ test("the process's own young generation does not take the place of a thread's",
   const large = ['--max-semi-space-size=16'];
   assert.ok(heap(large).young < 12 * MIB);
   assert.ok(heap(large, ['--as-it-is']).young > 16 * MIB, 'V8 does not do it by itself');
+});
+
+test("a thread has no view of its own of V8's built-in functions", () => {
+  assert.ok(heap([]).views < heap([], ['--as-it-is']).views);
 });
 
 test('glibc takes each option, and where there is another C library nothing happens', () => {
