@@ -2,6 +2,7 @@ import { type Clock, unixNow } from '../actor/clock.ts';
 import { ActorError, asSecret, type Body, type Secret, wipe } from '../actor/protocol.ts';
 import { type Encryption, encryptionOf } from '../nip46/conversations.ts';
 import type { NostrEvent } from '../nip46/event.ts';
+import { Handled } from '../nip46/handled.ts';
 import type { LogLine, Outcome } from '../policy/protocol.ts';
 import { type Answer, answerText, longestAnswer } from './answer.ts';
 import { Answered } from './answered.ts';
@@ -27,9 +28,6 @@ import type { Transport } from './transport.ts';
 const NOT_AN_ADMIN = 'You are not designated to administrate this bunker';
 /** Requests in work or waiting at once; an admin who sends more is told so. */
 const MOST_IN_WORK = 512;
-/** Ids of events handled by this thread; the policy actor remembers those that changed something for longer. */
-const HANDLED = 8192;
-
 /** A request whose parameters have been read. */
 interface Job extends Entry {
   does: Method;
@@ -45,7 +43,8 @@ export class Requests {
   readonly #refused: Refused;
   readonly #answered: Answered;
   readonly #fingerprintKey: Secret;
-  readonly #handled = new Set<string>();
+  /** By this thread; the policy actor remembers for longer what changed something. */
+  readonly #handled: Handled;
   /** In which encryption each admin wrote last: what we begin ourselves is in the older one else. */
   readonly #encryptions = new Map<string, Encryption>();
   /** s */
@@ -62,6 +61,7 @@ export class Requests {
     this.#refused = new Refused(desk.policy, clock);
     this.#answered = new Answered(clock);
     this.#fingerprintKey = asSecret(random(32));
+    this.#handled = new Handled(Buffer.from(random(4)).readUInt32LE());
     this.#started = unixNow(clock);
   }
 
@@ -72,7 +72,7 @@ export class Requests {
     if (event === null) return;
     // As a rule another relay's copy.
     if (this.#handled.has(event.id)) return void this.#drop('handled before');
-    this.#remember(event.id);
+    this.#handled.add(event.id);
 
     const isAdmin = settings.admins.includes(event.pubkey);
     const plaintext = this.#transport.decrypt(event, settings);
@@ -259,11 +259,6 @@ export class Requests {
 
   #log(level: LogLine['level'], message: string, fields: LogLine['fields']): void {
     this.#desk.main.tell('log', { level, message, fields });
-  }
-
-  #remember(id: string): void {
-    this.#handled.add(id);
-    if (this.#handled.size > HANDLED) this.#handled.delete(this.#handled.keys().next().value!);
   }
 }
 

@@ -1,13 +1,14 @@
 import { type LegacyFile, LegacyKeys } from '../../prisma-compat/legacy-keys.ts';
 import type { Link } from '../actor/link.ts';
 import type { UnlockPool } from '../keystore/pool.ts';
-import type {
-  ChangeResult,
-  CreateResult,
-  MainToVault,
-  PassphraseSource,
-  UnlockResult,
-  VaultToMain,
+import {
+  type ChangeResult,
+  type CreateResult,
+  type MainToVault,
+  type PassphraseSource,
+  UNANSWERED,
+  type UnlockResult,
+  type VaultToMain,
 } from '../keystore/protocol.ts';
 import type { LogLine, MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
 import type { Blanks } from './blanks.ts';
@@ -261,8 +262,7 @@ export class Custody {
       return { ...opened, unlocked: [...opened.unlocked, ...unlocked], failed: [...opened.failed, ...failed] };
     }
     closeSource(source);
-    const refusal = 'the vault did not answer: try again';
-    return { unlocked: [], failed: keys.map((key) => ({ ...key, error: refusal })), refusal };
+    return { unlocked: [], failed: keys.map((key) => ({ ...key, error: UNANSWERED })), refusal: UNANSWERED };
   }
 
   /** What was locked or deleted while it was being opened stays so. */

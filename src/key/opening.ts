@@ -3,11 +3,10 @@ import { openLegacy } from '../../prisma-compat/open-legacy.ts';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import { messageOn } from '../actor/secret-port.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
-import type { Unsealing } from '../keystore/protocol.ts';
+import { UNANSWERED, type Unsealing } from '../keystore/protocol.ts';
 import { openSealed } from '../keystore/seal.ts';
 import { deriveReplayKey } from '../nip46/envelope.ts';
 import { bytesToHex } from '../nip46/hex.ts';
-import { UNANSWERED } from './protocol.ts';
 
 /** The key and the key of its replay hash, both the caller's to wipe. */
 export type Opening = { ok: true; key: PrivateKey; replayKey: Secret } | { ok: false; refusal: string };

@@ -23,9 +23,6 @@ export type Outcome =
   | 'dropped: replay'
   | 'dropped: busy';
 
-/** Refusal of a thread that got nothing from the vault. */
-export const UNANSWERED = 'the vault did not answer: try again';
-
 export type KeyLimits = {
   /** s */
   maxClockSkew: number;

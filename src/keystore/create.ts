@@ -10,7 +10,13 @@ import { type Imported, openImport, parseImport, wipeImport } from './import.ts'
 import { keep } from './keep.ts';
 import { Lock } from './lock.ts';
 import { takeIn, wipeMessage } from './passphrase-port.ts';
-import type { CreateResult, PassphraseMessage, PoolTask, UnlockerToVault } from './protocol.ts';
+import {
+  type CreateResult,
+  type PassphraseMessage,
+  type PoolTask,
+  UNANSWERED,
+  type UnlockerToVault,
+} from './protocol.ts';
 import { seal } from './seal.ts';
 
 type CreateTask = Extract<PoolTask, { op: 'create' }>;
@@ -46,7 +52,7 @@ export async function create(task: CreateTask, random: Random, loadCurve: () => 
     if (!(await keep(link, { sealed, slot: found.slot, unsealingKey }))) {
       // A key that was made here was told to nobody; an imported one may be all that its owner has.
       if (message.imported === undefined) files.removeKey(pubkey);
-      return refuse('the vault did not answer: try again');
+      return refuse(UNANSWERED);
     }
     return { ok: true, pubkey };
   } finally {

@@ -10,15 +10,16 @@ import { parseImport, wipeImport } from './import.ts';
 import { MAX_PASSPHRASE, type PassphraseRead, readPassphraseFile } from './passphrase-file.ts';
 import { handOn, takeIn, wipeMessage } from './passphrase-port.ts';
 import { readPassphrasesFile, wipeEntries } from './passphrases-file.ts';
-import type {
-  ChangePlan,
-  CreatePlan,
-  PassphraseMessage,
-  PassphraseSource,
-  PoolTask,
-  Slot,
-  UnlockerToVault,
-  UnlockPlan,
+import {
+  type ChangePlan,
+  type CreatePlan,
+  type PassphraseMessage,
+  type PassphraseSource,
+  type PoolTask,
+  type Slot,
+  UNANSWERED,
+  type UnlockerToVault,
+  type UnlockPlan,
 } from './protocol.ts';
 import { isLogN, MAX_LOG_N, MIN_LOG_N } from './schema.ts';
 
@@ -115,7 +116,7 @@ export async function planUnlock(
     const parts: UnlockPlan['parts'] = [];
     for (const group of inParts([...bySlot])) {
       const vaultPort = await link.ask('another', null).catch(() => null);
-      if (vaultPort === null) return closeAll(opened, { ok: false, refusal: 'the vault did not answer: try again' });
+      if (vaultPort === null) return closeAll(opened, { ok: false, refusal: UNANSWERED });
       const passphrase = handOn(message);
       opened.push(vaultPort, passphrase);
       const maxLogN = Math.max(...group.map(([slot]) => slot.logN));

@@ -20,6 +20,9 @@ export type SealedKey = {
 /** One passphrase's parameters in `keystore.json`. */
 export type Slot = { id: string; salt: string; logN: number; r: 8; p: 1; check: string };
 
+/** Refusal of whoever got nothing from the vault. */
+export const UNANSWERED = 'the vault did not answer: try again';
+
 /** What opens one key: sent from the vault to that key's actor, on a port between these two. */
 export interface Unsealing {
   sealed: SealedKey | LegacyKey;

@@ -4,7 +4,7 @@ import { checkHolds, deriveKek, deriveUnsealingKey } from './derive.ts';
 import { KeystoreFiles } from './files.ts';
 import { keep, type VaultLink } from './keep.ts';
 import { takeIn, wipeMessage } from './passphrase-port.ts';
-import type { PoolTask, SealedKey, Slot, UnlockResult, Unsealing } from './protocol.ts';
+import { type PoolTask, type SealedKey, type Slot, UNANSWERED, type UnlockResult, type Unsealing } from './protocol.ts';
 import { openSealed } from './seal.ts';
 import { idHolds } from './slot.ts';
 
@@ -107,7 +107,7 @@ async function unlockKey(
   try {
     const why = whyClosed({ sealed, slot, unsealingKey }, isRight);
     if (why !== null) return why;
-    return (await keep(link, { sealed, slot, unsealingKey })) ? null : 'the vault did not answer: try again';
+    return (await keep(link, { sealed, slot, unsealingKey })) ? null : UNANSWERED;
   } finally {
     wipe(unsealingKey);
   }

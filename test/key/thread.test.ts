@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UNANSWERED } from '../../src/key/protocol.ts';
 import { KeyThread } from '../../src/key/thread.ts';
+import { UNANSWERED } from '../../src/keystore/protocol.ts';
 import { Custodian, passphrase, released } from '../keystore/setup.ts';
 
 const WORKER = join(import.meta.dirname, '../../workers/key.ts');

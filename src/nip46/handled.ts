@@ -1,4 +1,4 @@
-import { Fingerprints } from '../nip46/fingerprints.ts';
+import { Fingerprints } from './fingerprints.ts';
 
 /** Of the two sets that take turns. */
 const MOST = 4096;

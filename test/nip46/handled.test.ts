@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Handled } from '../../src/key/handled.ts';
+import { Handled } from '../../src/nip46/handled.ts';
 
 const id = (n: number) => createHash('sha256').update(String(n)).digest('hex');
 
