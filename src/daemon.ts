@@ -6,7 +6,7 @@ import { findInstallation, type Installation } from './config/installation.ts';
 import { reload } from './config/reload.ts';
 import { type Config, type ConfigResult, readWholeConfig } from './config.ts';
 import { forcedCurve } from './curve/forced.ts';
-import { loadLibc } from './host/libc.ts';
+import { type Libc, loadLibc } from './host/libc.ts';
 import { giveMemoryBack } from './host/malloc.ts';
 import { refuseDumps } from './host/no-dumps.ts';
 import { Notify } from './host/notify.ts';
@@ -54,7 +54,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const autounlock = takeAutounlockSources(process.env, process.cwd());
   process.umask(0o077);
   setV8Flags();
-  giveMemoryBack(loadLibc);
+  const libc = loadLibc();
+  giveMemoryBack(libc);
   // With a listener of its own, SIGUSR1 does not open the inspector.
   process.on('SIGUSR1', () => {});
   const beside = options.quickstart ? besideConfiguration(options, process.env, process.cwd()) : null;
@@ -71,7 +72,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const lock = takeLock(installation.data);
   if (!lock.ok) return refuse(lock.refusal, FAILED);
   try {
-    return await new Daemon(options, installation, autounlock).run();
+    return await new Daemon(options, installation, autounlock, libc).run();
   } finally {
     lock.release();
   }
@@ -81,6 +82,7 @@ class Daemon {
   readonly #options: DaemonOptions;
   readonly #installation: Installation;
   readonly #autounlock: AutounlockSources;
+  readonly #libc: Libc | null;
   readonly #end = Promise.withResolvers<number>();
   #log: Log = makeLog({ level: 'info', format: 'auto' });
   #signer: Signer | undefined;
@@ -89,10 +91,11 @@ class Daemon {
   #notify: Notify | null = null;
   #stopping = false;
 
-  constructor(options: DaemonOptions, installation: Installation, autounlock: AutounlockSources) {
+  constructor(options: DaemonOptions, installation: Installation, autounlock: AutounlockSources, libc: Libc | null) {
     this.#options = options;
     this.#installation = installation;
     this.#autounlock = autounlock;
+    this.#libc = libc;
   }
 
   async run(): Promise<number> {
@@ -210,9 +213,9 @@ class Daemon {
   }
 
   #harden(): void {
-    const dumps = refuseDumps(loadLibc);
+    const dumps = refuseDumps(this.#libc);
     if (dumps !== null) this.#say('warn', dumps);
-    const notify = Notify.from(process.env, process.pid, loadLibc);
+    const notify = Notify.from(process.env, process.pid, this.#libc);
     if (typeof notify === 'string') this.#say('warn', notify);
     else this.#notify = notify;
   }

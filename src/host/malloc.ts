@@ -14,7 +14,6 @@ const OPTIONS = [
 /**
  * Has the C library give memory back. To be called before threads start; without effect where it is not glibc.
  */
-export function giveMemoryBack(loadLibc: () => Libc | null): void {
-  const libc = loadLibc();
+export function giveMemoryBack(libc: Libc | null): void {
   for (const { option, value } of OPTIONS) libc?.mallopt?.(option, value);
 }

@@ -9,12 +9,12 @@ const PR_SET_DUMPABLE = 4;
  *
  * @returns what the operator should know, in one line; null when all is well
  */
-export function refuseDumps(loadLibc: () => Libc | null): string | null {
+export function refuseDumps(libc: Libc | null): string | null {
   const { report } = process;
   report.reportOnFatalError = false;
   report.reportOnUncaughtException = false;
   report.reportOnSignal = false;
-  const undumpable = loadLibc()?.prctl(PR_SET_DUMPABLE, 0) === 0;
+  const undumpable = libc?.prctl(PR_SET_DUMPABLE, 0) === 0;
   if (coreLimit() === '0') return null;
   const advice = 'set it to 0 (LimitCORE=0, ulimit -c 0)';
   return undumpable

@@ -23,12 +23,11 @@ export class Notify {
   #timer: NodeJS.Timeout | undefined;
 
   /** @returns null where nobody listens; a refusal in one line where somebody does and cannot be told */
-  static from(env: Environment, pid: number, loadLibc: () => Libc | null): Notify | string | null {
+  static from(env: Environment, pid: number, libc: Libc | null): Notify | string | null {
     const path = env.NOTIFY_SOCKET;
     if (!path) return null;
     const address = socketAddress(path);
     if (address === null) return 'NOTIFY_SOCKET is no path of a unix socket: systemd is not told anything';
-    const libc = loadLibc();
     if (libc === null) return 'koffi does not load here: systemd is not told that the daemon is ready; use Type=exec';
     const watched = env.WATCHDOG_PID === undefined || Number(env.WATCHDOG_PID) === pid;
     const usec = watched ? Number(env.WATCHDOG_USEC) : Number.NaN;

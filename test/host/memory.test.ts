@@ -37,7 +37,7 @@ test('glibc takes each option, and where there is another C library nothing happ
     taken.push(libc!.mallopt!(option, value));
     return 1;
   };
-  giveMemoryBack(() => (libc?.mallopt === undefined ? libc : { ...libc, mallopt }));
+  giveMemoryBack(libc?.mallopt === undefined ? libc : { ...libc, mallopt });
   assert.equal(taken, libc?.mallopt === undefined ? [] : [1, 1, 1]);
 });
 

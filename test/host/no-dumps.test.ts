@@ -12,7 +12,7 @@ function underLimit(limit: string, libc: 'loadLibc' | 'none'): string {
     import { loadLibc } from ${JSON.stringify(new URL('../../src/host/libc.ts', import.meta.url).href)};
     import { refuseDumps } from ${JSON.stringify(new URL('../../src/host/no-dumps.ts', import.meta.url).href)};
     process.report.reportOnFatalError = true;
-    const told = refuseDumps(${libc === 'none' ? '() => null' : 'loadLibc'});
+    const told = refuseDumps(${libc === 'none' ? 'null' : 'loadLibc()'});
     console.log(JSON.stringify({ told, reports: process.report.reportOnFatalError }));`;
   const shell = `ulimit -S -c ${limit} && exec "$0" --input-type=module-typescript -e "$1"`;
   return execFileSync('bash', ['-c', shell, process.execPath, program], { encoding: 'utf8' });
@@ -37,7 +37,7 @@ test('as another user its files in /proc belong to root', () => {
     const { prctl } = loadLibc();
     prctl(4, 1);
     const before = statSync('/proc/self/environ').uid;
-    refuseDumps(loadLibc);
+    refuseDumps(loadLibc());
     console.log(before === process.getuid(), statSync('/proc/self/environ').uid);`;
   const args = ['--input-type=module-typescript', '-e', program];
   assert.is(execFileSync(process.execPath, args, { encoding: 'utf8' }).trim(), 'true 0');
@@ -49,7 +49,7 @@ function crash(refuse: boolean): { files: string[]; dumped: boolean } {
   const program = `
     import { loadLibc } from ${JSON.stringify(new URL('../../src/host/libc.ts', import.meta.url).href)};
     import { refuseDumps } from ${JSON.stringify(new URL('../../src/host/no-dumps.ts', import.meta.url).href)};
-    if (${refuse}) refuseDumps(loadLibc);
+    if (${refuse}) refuseDumps(loadLibc());
     process.kill(process.pid, 'SIGSEGV');`;
   // The shell reads from the exit status whether the kernel has dumped it.
   const shell = 'ulimit -S -c "$(ulimit -H -c)"; "$0" --input-type=module-typescript -e "$1"; exit 0';
