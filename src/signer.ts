@@ -304,7 +304,7 @@ export class Signer {
         clock: this.#clock,
         release: (pubkey) => release(this.#vault.link, pubkey),
         attachAdmins: (keyName, port) => this.#admin.link.tell('attachKey', { keyName, port }, [port]),
-        attachPolicy: (keyName, port) => this.#policy.link.tell('attachKey', { keyName, port }, [port]),
+        attachPolicy: (keyName, port, client) => this.#policy.link.tell('attachKey', { keyName, port, client }, [port]),
         publish: (pubkey, request, response) => {
           const head = responseHead(pubkey, request, response);
           void this.#relays.publish(response.raw, head);

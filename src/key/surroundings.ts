@@ -20,7 +20,8 @@ export interface Surroundings extends KeySettings {
   rested(): void;
   /** Has the vault put what opens the key on a port for its thread. */
   release(pubkey: string): Releasing;
-  attachPolicy(keyName: string, port: MessagePort): void;
+  /** @param client whose request comes first, if anybody's */
+  attachPolicy(keyName: string, port: MessagePort, client: string | null): void;
   attachAdmins(keyName: string, port: MessagePort): void;
   publish(pubkey: string, request: Incoming, response: SignedEvent): void;
   verified(id: string): void;

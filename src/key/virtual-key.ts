@@ -191,7 +191,7 @@ export class VirtualKey {
   /** Hands a new policy actor's port to the thread, if there is one. */
   reattach(): void {
     if (this.#thread === null) return;
-    const port = this.#portTo(this.#around.attachPolicy);
+    const port = this.#portTo((name, port) => this.#around.attachPolicy(name, port, null));
     this.#thread.link.tell('policy', { port }, [port]);
   }
 
@@ -231,7 +231,8 @@ export class VirtualKey {
         this.#crashed(reason);
       },
     });
-    const policy = this.#portTo(this.#around.attachPolicy);
+    const client = this.#inFlight.values().next().value?.incoming.head.pubkey ?? null;
+    const policy = this.#portTo((name, port) => this.#around.attachPolicy(name, port, client));
     const { limits, relays } = this.#around;
     // Vault and thread are told at once: the one waits for the other without this thread between them.
     const { port: vault, released } = this.#around.release(this.pubkey);

@@ -77,7 +77,10 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
       engine = result.engine;
       return { ok: true, schemaVersion: engine.store.schemaVersion };
     },
-    attachKey: ({ keyName, port }) => attachKey(keyName, port),
+    attachKey: ({ keyName, port, client }) => {
+      attachKey(keyName, port);
+      if (client !== null) engine?.expect(keyName, client);
+    },
     attachAdmin: ({ port }) => {
       admin?.close();
       admin = new Link<PolicyToAdmin, AdminToPolicy>(port, adminHandlers());

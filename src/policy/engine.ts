@@ -171,6 +171,15 @@ export class PolicyEngine {
     for (const pubkey of pubkeys) this.#reserved.add(pubkey);
   }
 
+  /** A request of this client's is on its way, and its key is being opened meanwhile. What cannot be read now is told to the request. */
+  expect(keyName: string, client: string): void {
+    const { index, clock } = this.desk;
+    const work = () => index.prepare(keyName, client);
+    void this.commits
+      .submit({ work, unavailable: undefined, expires: clock.mono() + LOCK_PATIENCE_MS })
+      .catch(() => {});
+  }
+
   /** A write that has to reach the disk. */
   async health(): Promise<PolicyStatus> {
     const { journal, clock } = this.desk;

@@ -42,6 +42,13 @@ export class Index {
     return read;
   }
 
+  /** Reads what the client's next request will ask for. */
+  prepare(keyName: string, client: string): void {
+    this.key(keyName);
+    for (const { policyId } of this.binding(keyName, client)?.tokens ?? [])
+      if (policyId !== null) this.policy(policyId);
+  }
+
   policy(id: number): PolicyRecord | null {
     const held = this.#policies.get(id);
     if (held !== undefined) return held;

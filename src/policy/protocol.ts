@@ -353,7 +353,8 @@ export type MainToPolicy = MainProtocol<{
   /** Opens and migrates the database; refused with a line for the operator. */
   open: Ask<PolicyOpenOptions, { ok: true; schemaVersion: number } | { ok: false; refusal: string }>;
   /** A key actor's port. The policy actor answers for this key on it. */
-  attachKey: Tell<{ keyName: string; port: import('node:worker_threads').MessagePort }>;
+  /** `client`: whose request comes first, so that what is known of it can be read while the key is opened. */
+  attachKey: Tell<{ keyName: string; port: import('node:worker_threads').MessagePort; client: string | null }>;
   attachAdmin: Tell<{ port: import('node:worker_threads').MessagePort }>;
   keys: Ask<null, KeyRow[]>;
   /** `pairing`: in the same transaction, a token for it. */

@@ -84,6 +84,22 @@ test('revoking is one transaction: nothing of it happens when it cannot be writt
   assert.is(said(await rig.decide()), 'revoked');
 });
 
+test('what was read ahead for a client that is expected is what is in force when it asks', async () => {
+  await rig.pair(hex('client'), { method: 'sign_event', kind: '1' });
+  rig.key('key', true, hex('client'));
+  assert.is(refusal(await rig.admin.ask('revokeUser', { id: 1 })), 'ok');
+  assert.is(said(await rig.decide()), 'revoked');
+  rig.key('key', true, hex('client'));
+  await rig.main.ask('status', null);
+  rig.sql('UPDATE "KeyUser" SET revokedAt = NULL');
+  rig.sql('UPDATE "Token" SET deletedAt = NULL');
+  assert.is(said(await rig.decide()), 'ok');
+  // One who is bound to nothing, and a key that is not there.
+  rig.key('key', true, hex('nobody'));
+  rig.key('none', true, hex('client'));
+  assert.is(said(await rig.decide()), 'ok');
+});
+
 test('a client that was revoked twice keeps the first date', async () => {
   await rig.pair(hex('client'), { method: 'sign_event' });
   rig.sql('UPDATE "KeyUser" SET revokedAt = 5');

@@ -107,12 +107,12 @@ export class Rig {
     return opened;
   }
 
-  /** A port of this key; `another`: a new one beside those that there are. */
-  key(keyName: string, another = false): Link<KeyToPolicy, Record<never, never>> {
+  /** A port of this key; `another`: a new one beside those that there are. `client`: who is expected on it. */
+  key(keyName: string, another = false, client: string | null = null): Link<KeyToPolicy, Record<never, never>> {
     const held = another ? undefined : this.#keys.get(keyName);
     if (held !== undefined) return held;
     const { port1, port2 } = new MessageChannel();
-    this.main.tell('attachKey', { keyName, port: port1 }, [port1]);
+    this.main.tell('attachKey', { keyName, port: port1, client }, [port1]);
     const link = new Link<KeyToPolicy, Record<never, never>>(port2, {});
     this.#ports.push(port2);
     this.#keys.set(keyName, link);
