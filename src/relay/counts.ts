@@ -31,6 +31,7 @@ export const RELAY_COUNTS = [
   'embedded: closed for silence',
   'embedded: events',
   'embedded: delivered',
+  'embedded: nobody listened',
   'embedded: injected',
   'embedded: subscriptions',
   'embedded: refused subscriptions',

@@ -32,6 +32,9 @@ export interface EmbeddedRelayOptions {
   limits?: Partial<EmbeddedLimits>;
 }
 
+/** NIP-01's prefix for an event that is gone without a reader: as a rule it is for a key that is locked, or that is not here. */
+const UNHEARD = 'mute: nobody listens for this event here';
+
 /**
  * A NIP-01 relay for kinds 24133 and 24134 that stores nothing, inside the daemon (docs/RELAYS.md). The daemon itself
  * subscribes and publishes without a socket.
@@ -183,7 +186,7 @@ export class EmbeddedRelay {
       this.#duplicate(event.head, from);
       return;
     }
-    this.#accepted(event, from);
+    this.#accepted(event, from, '');
   }
 
   async #verify(event: WireEvent, from: EmbeddedConnection): Promise<void> {
@@ -195,20 +198,21 @@ export class EmbeddedRelay {
     const genuine = await this.#options.verify(event.raw).catch(() => null);
     this.#verifying--;
     if (genuine === null) this.#busy(event.head, from);
-    else if (genuine) this.#accepted(event, from);
+    else if (genuine) this.#accepted(event, from, this.#index.match(event).size === 0 ? UNHEARD : '');
     else this.#refused(event.head, from, '');
   }
 
   /** Verified, by us or by the daemon. */
-  #accepted(event: WireEvent, from: EmbeddedConnection): void {
+  #accepted(event: WireEvent, from: EmbeddedConnection, remark: string): void {
     // A copy may have been verified at the same time.
     if (this.#duplicates.has(event.head.id)) {
       this.#duplicate(event.head, from);
       return;
     }
     this.#duplicates.remember(event.head.id, this.#options.clock.mono());
-    from.ok(event.head.id, true, '');
-    this.#deliver(event);
+    from.ok(event.head.id, true, remark);
+    if (remark === UNHEARD) this.counts.add('embedded: nobody listened');
+    else this.#deliver(event);
   }
 
   #refused(head: EventHead, from: EmbeddedConnection, reason: string): void {

@@ -92,6 +92,25 @@ embedded('REQ has its EOSE at once, then live events, until CLOSE', async (conte
   assert.equal(receiver.events('s'), [one.head.id]);
 });
 
+embedded('an event that nobody listens for is accepted, and its sender told that it is gone', async (context) => {
+  await start(context);
+  const [sender, receiver] = [await connect(context), await connect(context)];
+  const unheard = alice.event(bob.pubkey);
+  sender.publish(unheard.raw);
+  assert.equal(await sender.next('OK', unheard.head.id), [
+    'OK',
+    unheard.head.id,
+    true,
+    'mute: nobody listens for this event here',
+  ]);
+  assert.is(context.relay.counts.values['embedded: nobody listened'], 1);
+  await receiver.subscribe('s', { kinds: [24133], '#p': [bob.pubkey], limit: 0 });
+  const heard = alice.event(bob.pubkey);
+  sender.publish(heard.raw);
+  assert.equal((await sender.next('OK', heard.head.id)).slice(2), [true, '']);
+  await receiver.next('EVENT');
+});
+
 embedded('an event is not stored', async (context) => {
   await start(context);
   const client = await connect(context);
