@@ -322,6 +322,7 @@ export class Signer {
       {
         maxActive: maxActiveKeys,
         clients: (keyName) => this.#policy.link.ask('clients', { keyName }),
+        isClient: (keyName, client) => this.#policy.link.ask('isClient', { keyName, client }),
         blanks: this.#blanks,
         strangers: this.#strangers,
       },

@@ -118,7 +118,7 @@ function bindClients(path: string, rows: KeyRow[], more: number, curve: Curve): 
     db.prepare(
       `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :more)
        INSERT INTO "KeyUser" (keyName, userPubkey, createdAt, updatedAt)
-       SELECT 'bench-' || (i % :keys), lower(hex(randomblob(32))), :now, :now FROM n WHERE :more > 0`,
+       SELECT 'bench-' || (i % CAST(:keys AS INTEGER)), lower(hex(randomblob(32))), :now, :now FROM n WHERE :more > 0`,
     ).run({ more, keys: rows.length, now });
     db.prepare(
       `INSERT INTO "Token" (keyName, token, clientName, createdBy, createdAt, updatedAt, redeemedAt, keyUserId, policyId)

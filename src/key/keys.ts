@@ -8,16 +8,27 @@ import { VirtualKey } from './virtual-key.ts';
 
 export interface KeysOptions {
   maxActive: number;
-  /** Client pubkeys bound to a key, from the policy actor. */
-  clients(keyName: string): Promise<string[]>;
+  /** Client pubkeys bound to a key, from the policy actor; null where they are too many. */
+  clients(keyName: string): Promise<string[] | null>;
+  /** Whether this is one of them. */
+  isClient(keyName: string, client: string): Promise<boolean>;
   blanks: { take(): Promise<KeyThread | null> };
   strangers: Strangers;
 }
 
 /** How often the policy actor is asked again while it does not answer. */
 const ASK_AGAIN_MS = 50;
-/** Events held while the bindings of their key are being read. */
+/** Events held while the bindings of their key are being read, and senders that the policy actor is asked about at once. */
 const HELD = 256;
+/** Of a key with more clients than are told at once, so many that were found to be bound are remembered. */
+const MOST_REMEMBERED = 10_000;
+
+/** Who is bound to a key, as far as it is known here. */
+interface Bound {
+  clients: Set<string>;
+  /** These are all of them. */
+  all: boolean;
+}
 
 /** All keys of the daemon by public key: routing, activation, passivation. */
 export class Keys {
@@ -26,7 +37,8 @@ export class Keys {
   readonly #keys = new Map<string, VirtualKey>();
   readonly #named = new Map<string, VirtualKey>();
   readonly #places: Places;
-  readonly #bound = new Map<string, Set<string>>();
+  readonly #bound = new Map<string, Bound>();
+  #asking = 0;
   readonly #loading = new Map<string, Incoming[]>();
   #accepting = true;
 
@@ -114,15 +126,15 @@ export class Keys {
       incoming.verdict?.(false, 'error: this key is not available');
       return;
     }
-    const clients = this.#bound.get(key.name);
-    if (clients === undefined) return this.#hold(key, incoming);
-    if (clients.has(incoming.head.pubkey)) return key.post(incoming, 'normal');
-    void this.#examine(key, incoming);
+    const bound = this.#bound.get(key.name);
+    if (bound === undefined) return this.#hold(key, incoming);
+    if (bound.clients.has(incoming.head.pubkey)) return key.post(incoming, 'normal');
+    void (bound.all ? this.#examine(key, incoming) : this.#lookUp(key, bound, incoming));
   }
 
   /** The policy actor bound a client. */
   bound(keyName: string, client: string): void {
-    this.#bound.get(keyName)?.add(client);
+    this.#bound.get(keyName)?.clients.add(client);
   }
 
   /** The bindings were changed by somebody else: they are read again as they are needed. */
@@ -165,35 +177,51 @@ export class Keys {
     );
   }
 
+  /** The sender may be one of many: the policy actor is asked about this one. */
+  async #lookUp(key: VirtualKey, bound: Bound, incoming: Incoming): Promise<void> {
+    if (this.#asking >= HELD) return this.#refuse(incoming);
+    this.#asking++;
+    const client = incoming.head.pubkey;
+    const isClient = await this.#options.isClient(key.name, client).catch(() => null);
+    this.#asking--;
+    if (isClient === null) return incoming.verdict?.(false, 'error: busy');
+    if (!isClient) return this.#examine(key, incoming);
+    if (bound.clients.size >= MOST_REMEMBERED) bound.clients = new Set();
+    bound.clients.add(client);
+    this.route(incoming);
+  }
+
+  #refuse(incoming: Incoming): void {
+    this.#around.dropped('key queue full');
+    incoming.verdict?.(false, 'rate-limited: this key is overloaded');
+  }
+
   #hold(key: VirtualKey, incoming: Incoming): void {
     const held = this.#loading.get(key.name);
     if (held === undefined) {
       this.#loading.set(key.name, [incoming]);
       void this.#loadClients(key);
     } else if (held.length < HELD) held.push(incoming);
-    else {
-      this.#around.dropped('key queue full');
-      incoming.verdict?.(false, 'rate-limited: this key is overloaded');
-    }
+    else this.#refuse(incoming);
   }
 
   async #loadClients(key: VirtualKey): Promise<void> {
     const { clock, limits } = this.#around;
     const giveUp = clock.mono() + limits.requestDeadline;
-    const ask = () => this.#options.clients(key.name).catch(() => null);
+    const ask = () => this.#options.clients(key.name).catch(() => undefined);
     let clients = await ask();
     // The policy actor may be on its way up again; nobody reads the answer to a request that is too old.
-    while (clients === null && clock.mono() < giveUp) {
+    while (clients === undefined && clock.mono() < giveUp) {
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
       clients = await ask();
     }
     const held = this.#loading.get(key.name) ?? [];
     this.#loading.delete(key.name);
-    if (clients === null) {
+    if (clients === undefined) {
       for (const incoming of held) incoming.verdict?.(false, 'error: busy');
       return;
     }
-    this.#bound.set(key.name, new Set(clients));
+    this.#bound.set(key.name, { clients: new Set(clients), all: clients !== null });
     for (const incoming of held) this.route(incoming);
   }
 

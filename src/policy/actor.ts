@@ -89,6 +89,8 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
     createKey: (wanted) => makeKey(wanted),
     clientRelays: () => opened().commits.alone(async () => opened().clientRelays()),
     clients: ({ keyName }) => opened().commits.alone(async () => opened().desk.lookups.clients(keyName)),
+    isClient: ({ keyName, client }) =>
+      opened().commits.alone(async () => opened().desk.index.binding(keyName, client) !== null),
     status: () => opened().status(),
     settings: ({ reserved, advertised }) => {
       engine?.reserve(reserved);

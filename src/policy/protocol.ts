@@ -359,8 +359,10 @@ export type MainToPolicy = MainProtocol<{
   keys: Ask<null, KeyRow[]>;
   /** `pairing`: in the same transaction, a token for it. */
   createKey: Ask<{ name: string; pubkey: string; pairing?: Pairing }, Outcome<KeyRow>>;
-  /** Client pubkeys that are bound to the key (revoked ones too: they are owed a denial). */
-  clients: Ask<{ keyName: string }, string[]>;
+  /** Client pubkeys that are bound to the key (revoked ones too: they are owed a denial); null where they are too many to be told. */
+  clients: Ask<{ keyName: string }, string[] | null>;
+  /** Whether this is one of them. */
+  isClient: Ask<{ keyName: string; client: string }, boolean>;
   /** Relays that clients with live bindings brought along; the oldest binding first. */
   clientRelays: Ask<null, { keyName: string; relays: string[] }[]>;
   /** As far as it is known without a write. */

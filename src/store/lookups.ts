@@ -2,6 +2,9 @@ import type Database from 'better-sqlite3';
 import { readDateTime } from '../../prisma-compat/date-time.ts';
 import type { Binding, Condition, KeyRecord, PolicyRecord, RuleRecord, TokenRecord } from '../policy/records.ts';
 
+/** Of one key, told at once. */
+const MOST_CLIENTS = 10_000;
+
 /** A token as redeeming needs it. */
 export interface TokenLookup {
   id: number;
@@ -58,7 +61,7 @@ export class Lookups {
       `SELECT t.id, t.keyName, t.clientName, t.deletedAt, t.expiresAt, t.redeemedAt, u.userPubkey AS redeemedBy
         FROM "Token" t LEFT JOIN "KeyUser" u ON u.id = t.keyUserId WHERE t.token = ?`,
     );
-    this.#clients = db.prepare('SELECT userPubkey FROM "KeyUser" WHERE keyName = ?').pluck();
+    this.#clients = db.prepare(`SELECT userPubkey FROM "KeyUser" WHERE keyName = ? LIMIT ${MOST_CLIENTS + 1}`).pluck();
     this.#relays = db.prepare('SELECT relays FROM "KeyUser" WHERE id = ?').pluck();
     this.#clientRelays = db.prepare(
       `SELECT u.keyName, u.relays FROM "KeyUser" u JOIN "Key" k ON k.keyName = u.keyName
@@ -125,9 +128,10 @@ export class Lookups {
     return (this.#lastKeyUser.get() as number | undefined) ?? 0;
   }
 
-  /** Every client that was ever bound to the key. */
-  clients(keyName: string): string[] {
-    return this.#clients.all(keyName) as string[];
+  /** Every client that was ever bound to the key; null where they are more than `MOST_CLIENTS`. */
+  clients(keyName: string): string[] | null {
+    const clients = this.#clients.all(keyName) as string[];
+    return clients.length > MOST_CLIENTS ? null : clients;
   }
 
   /** A client's own relays, as they are stored. */

@@ -100,6 +100,18 @@ test('what was read ahead for a client that is expected is what is in force when
   assert.is(said(await rig.decide()), 'ok');
 });
 
+test('clients are told all at once, or one by one where they are too many', async () => {
+  await rig.pair(hex('client'), { method: 'sign_event' });
+  const isClient = (name: string) => rig.main.ask('isClient', { keyName: 'key', client: hex(name) });
+  assert.equal(await rig.main.ask('clients', { keyName: 'key' }), [hex('client')]);
+  rig.sql(
+    `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+     INSERT INTO "KeyUser" (keyName, userPubkey) SELECT 'key', lower(hex(randomblob(32))) FROM n`,
+  );
+  assert.is(await rig.main.ask('clients', { keyName: 'key' }), null);
+  assert.equal([await isClient('client'), await isClient('nobody')], [true, false]);
+});
+
 test('a client that was revoked twice keeps the first date', async () => {
   await rig.pair(hex('client'), { method: 'sign_event' });
   rig.sql('UPDATE "KeyUser" SET revokedAt = 5');
