@@ -28,6 +28,7 @@ import type { Transport } from './transport.ts';
 const NOT_AN_ADMIN = 'You are not designated to administrate this bunker';
 /** Requests in work or waiting at once; an admin who sends more is told so. */
 const MOST_IN_WORK = 512;
+
 /** A request whose parameters have been read. */
 interface Job extends Entry {
   does: Method;

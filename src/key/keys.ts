@@ -182,9 +182,9 @@ export class Keys {
     if (this.#asking >= HELD) return this.#refuse(incoming);
     this.#asking++;
     const client = incoming.head.pubkey;
-    const isClient = await this.#options.isClient(key.name, client).catch(() => null);
+    const isClient = await this.#answerOf(() => this.#options.isClient(key.name, client));
     this.#asking--;
-    if (isClient === null) return incoming.verdict?.(false, 'error: busy');
+    if (isClient === undefined) return incoming.verdict?.(false, 'error: busy');
     if (!isClient) return this.#examine(key, incoming);
     if (bound.clients.size >= MOST_REMEMBERED) bound.clients = new Set();
     bound.clients.add(client);
@@ -206,15 +206,7 @@ export class Keys {
   }
 
   async #loadClients(key: VirtualKey): Promise<void> {
-    const { clock, limits } = this.#around;
-    const giveUp = clock.mono() + limits.requestDeadline;
-    const ask = () => this.#options.clients(key.name).catch(() => undefined);
-    let clients = await ask();
-    // The policy actor may be on its way up again; nobody reads the answer to a request that is too old.
-    while (clients === undefined && clock.mono() < giveUp) {
-      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
-      clients = await ask();
-    }
+    const clients = await this.#answerOf(() => this.#options.clients(key.name));
     const held = this.#loading.get(key.name) ?? [];
     this.#loading.delete(key.name);
     if (clients === undefined) {
@@ -223,6 +215,20 @@ export class Keys {
     }
     this.#bound.set(key.name, { clients: new Set(clients), all: clients !== null });
     for (const incoming of held) this.route(incoming);
+  }
+
+  /**
+   * The policy actor may be on its way up again: it is asked until it answers, or nobody reads the answer to a request
+   * that is too old; then undefined.
+   */
+  async #answerOf<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    const { clock, limits } = this.#around;
+    const giveUp = clock.mono() + limits.requestDeadline;
+    for (;;) {
+      const answer = await ask().catch(() => undefined);
+      if (answer !== undefined || clock.mono() >= giveUp) return answer;
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+    }
   }
 
   async #takeThread(): Promise<KeyThread | null> {

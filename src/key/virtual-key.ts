@@ -191,7 +191,7 @@ export class VirtualKey {
   /** Hands a new policy actor's port to the thread, if there is one. */
   reattach(): void {
     if (this.#thread === null) return;
-    const port = this.#portTo((name, port) => this.#around.attachPolicy(name, port, null));
+    const port = this.#policyPort();
     this.#thread.link.tell('policy', { port }, [port]);
   }
 
@@ -231,8 +231,7 @@ export class VirtualKey {
         this.#crashed(reason);
       },
     });
-    const client = this.#inFlight.values().next().value?.incoming.head.pubkey ?? null;
-    const policy = this.#portTo((name, port) => this.#around.attachPolicy(name, port, client));
+    const policy = this.#policyPort();
     const { limits, relays } = this.#around;
     // Vault and thread are told at once: the one waits for the other without this thread between them.
     const { port: vault, released } = this.#around.release(this.pubkey);
@@ -294,6 +293,11 @@ export class VirtualKey {
     const { port1, port2 } = new MessageChannel();
     attach(this.name, port1);
     return port2;
+  }
+
+  #policyPort(): MessagePort {
+    const client = this.#inFlight.values().next().value?.incoming.head.pubkey ?? null;
+    return this.#portTo((keyName, port) => this.#around.attachPolicy(keyName, port, client));
   }
 
   #adminPort(): Transferred<MessagePort> {

@@ -186,7 +186,7 @@ export class EmbeddedRelay {
       this.#duplicate(event.head, from);
       return;
     }
-    this.#accepted(event, from, '');
+    this.#accepted(event, from, true);
   }
 
   async #verify(event: WireEvent, from: EmbeddedConnection): Promise<void> {
@@ -198,21 +198,23 @@ export class EmbeddedRelay {
     const genuine = await this.#options.verify(event.raw).catch(() => null);
     this.#verifying--;
     if (genuine === null) this.#busy(event.head, from);
-    else if (genuine) this.#accepted(event, from, this.#index.match(event).size === 0 ? UNHEARD : '');
+    else if (genuine) this.#accepted(event, from, false);
     else this.#refused(event.head, from, '');
   }
 
-  /** Verified, by us or by the daemon. */
-  #accepted(event: WireEvent, from: EmbeddedConnection, remark: string): void {
+  /** Verified, by us or by the daemon, which has heard it then. */
+  #accepted(event: WireEvent, from: EmbeddedConnection, byDaemon: boolean): void {
     // A copy may have been verified at the same time.
     if (this.#duplicates.has(event.head.id)) {
       this.#duplicate(event.head, from);
       return;
     }
     this.#duplicates.remember(event.head.id, this.#options.clock.mono());
-    from.ok(event.head.id, true, remark);
-    if (remark === UNHEARD) this.counts.add('embedded: nobody listened');
-    else this.#deliver(event);
+    const subscriptions = this.#index.match(event);
+    const isUnheard = subscriptions.size === 0 && !byDaemon;
+    if (isUnheard) this.counts.add('embedded: nobody listened');
+    from.ok(event.head.id, true, isUnheard ? UNHEARD : '');
+    this.#deliver(event, subscriptions);
   }
 
   #refused(head: EventHead, from: EmbeddedConnection, reason: string): void {
@@ -232,8 +234,7 @@ export class EmbeddedRelay {
     from.ok(head.id, false, 'error: busy, try again');
   }
 
-  #deliver(event: WireEvent): number {
-    const subscriptions = this.#index.match(event);
+  #deliver(event: WireEvent, subscriptions = this.#index.match(event)): number {
     for (const { connection, id } of subscriptions) {
       this.counts.add('embedded: delivered');
       connection.deliver(id, event.raw);

@@ -1,0 +1,58 @@
+/** Whose events go to a key's queue, where the main thread does not hold all of its clients. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { systemClock } from '../../src/actor/clock.ts';
+import { Keys, type KeysOptions } from '../../src/key/keys.ts';
+import type { Strangers } from '../../src/key/strangers.ts';
+import type { Incoming } from '../../src/relay/protocol.ts';
+import { until } from '../support/until.ts';
+
+const KEY = 'a'.repeat(64);
+const CLIENT = 'b'.repeat(64);
+
+/** One unlocked key; `taken` counts threads that were asked for, `refused` and `examined` what else became of events. */
+function routed(isClient: KeysOptions['isClient'], requestDeadline = 5_000) {
+  const seen = { taken: 0, examined: 0, refused: [] as string[] };
+  const around = { clock: systemClock, keyQueue: 16, limits: { requestDeadline }, dropped: () => {} };
+  const keys = new Keys(around as unknown as ConstructorParameters<typeof Keys>[0], {
+    maxActive: 1,
+    clients: async () => null,
+    isClient,
+    blanks: {
+      take: () => {
+        seen.taken++;
+        return new Promise(() => {});
+      },
+    },
+    strangers: { examine: async () => `examined ${++seen.examined}` } as unknown as Strangers,
+  });
+  keys.add('key', KEY).unlock();
+  const head = { id: 'c'.repeat(64), pubkey: CLIENT, p: KEY, kind: 24133, created_at: 0 };
+  const verdict = (ok: boolean, reason = '') => void seen.refused.push(`${ok} ${reason}`);
+  keys.route({ head, raw: '', from: 'embedded', arrived: systemClock.mono(), verdict } satisfies Incoming);
+  return seen;
+}
+
+test('a policy actor that is on its way up again is asked until it answers', async () => {
+  let asked = 0;
+  const seen = routed(async () => {
+    if (++asked < 3) throw new Error('closed');
+    return true;
+  });
+  await until('its thread is asked for', () => seen.taken === 1);
+  assert.equal([asked, seen.examined, seen.refused], [3, 0, []]);
+});
+
+test('one that never answers has the event refused, and nobody is taken for a client', async () => {
+  const seen = routed(() => Promise.reject(new Error('closed')), 100);
+  await until('it is refused', () => seen.refused.length === 1);
+  assert.equal(seen, { taken: 0, examined: 0, refused: ['false error: busy'] });
+});
+
+test('who is none of the clients goes through the gate for strangers', async () => {
+  const seen = routed(async () => false);
+  await until('it is examined', () => seen.refused.length === 1);
+  assert.equal([seen.taken, seen.examined], [0, 1]);
+});
+
+test.run();
