@@ -209,11 +209,15 @@ export class EmbeddedRelay {
       this.#duplicate(event.head, from);
       return;
     }
-    this.#duplicates.remember(event.head.id, this.#options.clock.mono());
     const subscriptions = this.#index.match(event);
-    const isUnheard = subscriptions.size === 0 && !byDaemon;
-    if (isUnheard) this.counts.add('embedded: nobody listened');
-    from.ok(event.head.id, true, isUnheard ? UNHEARD : '');
+    if (subscriptions.size === 0 && !byDaemon) {
+      // Not remembered: sent once more, as after its key was unlocked, it is heard.
+      this.counts.add('embedded: nobody listened');
+      from.ok(event.head.id, true, UNHEARD);
+      return;
+    }
+    this.#duplicates.remember(event.head.id, this.#options.clock.mono());
+    from.ok(event.head.id, true, '');
     this.#deliver(event, subscriptions);
   }
 

@@ -15,8 +15,8 @@ import { parseBunkerUrl, RpcClient } from '../support/rpc.ts';
 const data = mkdtempSync(join(tmpdir(), 'redoubt-autounlock-'));
 const passphraseFile = join(data, 'passphrase');
 const ownFile = join(data, 'own.json');
-// The sweep takes more than a second, so that requests arrive during it on a busy machine too.
-const env: Record<string, string> = { REDOUBT_KEYSTORE_LOG_N: '18' };
+// The sweep takes most of a second, so that requests arrive during it on a busy machine too.
+const env: Record<string, string> = { REDOUBT_KEYSTORE_LOG_N: '17' };
 const daemon = new TestDaemon({ data, env });
 
 const bob = generateSecretKey();

@@ -105,10 +105,14 @@ embedded('an event that nobody listens for is accepted, and its sender told that
   ]);
   assert.is(context.relay.counts.values['embedded: nobody listened'], 1);
   await receiver.subscribe('s', { kinds: [24133], '#p': [bob.pubkey], limit: 0 });
-  const heard = alice.event(bob.pubkey);
-  sender.publish(heard.raw);
-  assert.equal((await sender.next('OK', heard.head.id)).slice(2), [true, '']);
+  // The same event once more is new to everybody.
+  const [again, third] = [await connect(context), await connect(context)];
+  again.publish(unheard.raw);
+  assert.equal((await again.next('OK', unheard.head.id)).slice(2), [true, '']);
   await receiver.next('EVENT');
+  assert.equal(receiver.events('s'), [unheard.head.id]);
+  third.publish(unheard.raw);
+  assert.match(String((await third.next('OK', unheard.head.id))[3]), /^duplicate:/);
 });
 
 embedded('an event is not stored', async (context) => {
