@@ -7,6 +7,7 @@ import { warmUp } from '../src/key/warm-up.ts';
 
 const start = workerData as BlankStart;
 const curve = await loadCurve(start.curve);
-const main = holdKey(parentPort!, curve);
-if (start.warm) await warmUp(curve);
+const hurry = new AbortController();
+const main = holdKey(parentPort!, curve, () => hurry.abort());
+if (start.warm) await warmUp(curve, hurry.signal);
 main.tell('ready', { curve: curve.name });

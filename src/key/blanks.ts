@@ -21,11 +21,12 @@ export class Blanks {
     while (!this.#closed && this.#blanks.length < this.#size) this.#blanks.push(this.#start(true));
   }
 
-  /** A thread, warm if one was ready; null when none can be had (it ended while it loaded, or the daemon stops). */
+  /** A thread, as warm as it is by now; null when none can be had (it ended while it loaded, or the daemon stops). */
   async take(): Promise<KeyThread | null> {
     if (this.#closed) return null;
     // Somebody waits already: it gets to know the path on real requests.
     const thread = this.#blanks.shift() ?? this.#start(false);
+    thread.hurry();
     const ready = await thread.ready;
     // The next one starts when this one has answered what it was taken for: a thread that starts takes a core for some
     // 100 ms, and the main thread for several.

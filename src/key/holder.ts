@@ -11,8 +11,11 @@ import { DAMAGED, type Opening, openFrom, WRONG } from './opening.ts';
 import { PolicyDoor } from './policy-door.ts';
 import type { KeySettings, KeyToMain, MainToKey } from './protocol.ts';
 
-/** The key's side of a `KeyThread`: blank until `activate` makes it the actor of one key, for good. */
-export function holdKey(port: PortLike, curve: Curve): Link<KeyToMain, MainToKey> {
+/**
+ * The key's side of a `KeyThread`: blank until `activate` makes it the actor of one key, for good.
+ * @param hurry somebody waits for the blank thread
+ */
+export function holdKey(port: PortLike, curve: Curve, hurry = () => {}): Link<KeyToMain, MainToKey> {
   let actor: KeyActor | undefined;
   let spent = false;
   /** They come right behind `activate`, and wait until the key is open. */
@@ -22,6 +25,7 @@ export function holdKey(port: PortLike, curve: Curve): Link<KeyToMain, MainToKey
   const times = new StageReporter((report) => main.tell('times', { report }));
 
   const main = new Link<KeyToMain, MainToKey>(port, {
+    hurry,
     activate: async ({ pubkey, vault, policy, limits, relays }) => {
       const opened = await open(vault, pubkey);
       // What is brought here was seen to open: it is not the passphrase that is wrong.

@@ -53,6 +53,8 @@ export type KeySettings = {
 export type Lane = 'normal' | 'overflow' | 'stranger';
 
 export type MainToKey = MainProtocol<{
+  /** Somebody waits for this thread: what it still rehearses is left out. */
+  hurry: Tell<null>;
   /** Makes this blank thread the actor of one key; answered when it can sign. Ports: vault (Unsealing), policy. */
   activate: Ask<
     {

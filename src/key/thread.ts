@@ -31,6 +31,7 @@ export class KeyThread {
   readonly link: Link<MainToKey, KeyToMain>;
   /** Resolves when the backend is loaded, and warm if it was to be; false when the thread ended before. */
   readonly ready: Promise<boolean>;
+  #isReady = false;
   /** Gives its place to another key, though the thread goes on. */
   leavePlace: () => void = () => {};
   /** Resolves when the thread is gone. */
@@ -51,7 +52,10 @@ export class KeyThread {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.ready = promise;
     this.link = new Link<MainToKey, KeyToMain>(this.#worker, {
-      ready: () => resolve(true),
+      ready: () => {
+        this.#isReady = true;
+        resolve(true);
+      },
       verified: ({ seq, id }) => this.#events?.verified(seq, id),
       done: (done) => this.#events?.done(done),
       times: ({ report }) => times(report),
@@ -72,6 +76,11 @@ export class KeyThread {
       gone.resolve();
       if (!this.#ending) this.#events?.crashed(this.#reason || `exit code ${code}`);
     });
+  }
+
+  /** Somebody waits for it: it is ready soon, and less warm. */
+  hurry(): void {
+    if (!this.#isReady) this.link.tell('hurry', null);
   }
 
   /** From now on this thread belongs to one key. */

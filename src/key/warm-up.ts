@@ -33,13 +33,14 @@ const NOTE = { kind: 1, tags: [['p', '0'.repeat(64)]], content: 'as long as note
  * actor's, and signs what a client asks for; main thread, vault and policy actor are played over ports. The first
  * request of the key that the thread will hold then finds no code that has never run.
  *
+ * @param hurry ends it early: a key that waits is better served by a thread that has rehearsed less
  * @throws Error when the backend or the keystore does not work
  */
-export async function warmUp(curve: Curve): Promise<void> {
+export async function warmUp(curve: Curve, hurry: AbortSignal): Promise<void> {
   const privateKey = asSecret(createHash('sha256').update(randomBytes(32)).digest());
   // The client is the key itself.
   const client = new Envelope(curve, curve.openKey(privateKey), deriveReplayKey(privateKey), LIMITS, systemClock);
-  for (let time = 0; time < TIMES; time++) await rehearse(curve, privateKey, client);
+  for (let time = 0; time < TIMES && !hurry.aborted; time++) await rehearse(curve, privateKey, client);
   client.wipe();
   wipe(privateKey);
 }
