@@ -85,7 +85,7 @@ contents('every entry exists', () => {
 });
 contents('every bundle is ASCII: with one other character V8 would keep all of it in two bytes a character', () => {
   for (const [source, { files }] of bundles) {
-    const { contents } = files.find(({ path }) => path.endsWith('.js'))!;
+    const { contents } = files.find(({ path }) => /\.c?js$/.test(path))!;
     assert.is(
       contents.findIndex((byte) => byte > 127),
       -1,
@@ -138,9 +138,16 @@ command('makes one file for each entry, with its map and the version', async () 
   assert.is((await build()).code, 0);
   const files = (folder: string) =>
     readdirSync(folder)
-      .filter((name) => name.endsWith('.js'))
+      .filter((name) => name.endsWith('.cjs'))
       .sort();
-  assert.equal(files(output('workers')), ['admin.js', 'key.js', 'policy.js', 'unlock.js', 'vault.js', 'verify.js']);
+  assert.equal(files(output('workers')), [
+    'admin.cjs',
+    'key.cjs',
+    'policy.cjs',
+    'unlock.cjs',
+    'vault.cjs',
+    'verify.cjs',
+  ]);
   assert.equal(readdirSync(output('.')).sort(), ['redoubt.js', 'redoubt.js.map', 'secp256k1.wasm', 'workers']);
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   assert.is((await run([output('redoubt.js')])).stdout, `${version}\n`);
@@ -177,9 +184,9 @@ command('--if-stale builds when something is newer, or missing, and else nothing
   mkdirSync(join(project, 'src/deep'));
   writeFileSync(join(project, 'src/deep/new.ts'), '');
   assert.is(await rebuilt(), true, 'a new file');
-  rmSync(output('workers/vault.js'));
+  rmSync(output('workers/vault.cjs'));
   assert.is(await rebuilt(), true, 'a missing output');
-  assert.ok(existsSync(output('workers/vault.js')));
+  assert.ok(existsSync(output('workers/vault.cjs')));
 });
 command('removes what an earlier build left', async () => {
   await build();
@@ -195,7 +202,7 @@ command('fails when one entry does not build or is missing; the others are built
   assert.is(code, 1);
   assert.match(stderr, 'Could not resolve "./missing.ts"');
   assert.match(stderr, 'workers/vault.ts');
-  assert.not(existsSync(output('workers/key.js')));
+  assert.not(existsSync(output('workers/key.cjs')));
   assert.ok(existsSync(output('redoubt.js')));
   assert.is((await build('--if-stale')).code, 1);
 });

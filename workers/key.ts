@@ -5,9 +5,12 @@ import { holdKey } from '../src/key/holder.ts';
 import type { BlankStart } from '../src/key/thread.ts';
 import { warmUp } from '../src/key/warm-up.ts';
 
-const start = workerData as BlankStart;
-const curve = await loadCurve(start.curve);
-const hurry = new AbortController();
-const main = holdKey(parentPort!, curve, () => hurry.abort());
-if (start.warm) await warmUp(curve, hurry.signal);
-main.tell('ready', { curve: curve.name });
+void begin(workerData as BlankStart);
+
+async function begin({ curve: wanted, warm }: BlankStart): Promise<void> {
+  const curve = await loadCurve(wanted);
+  const hurry = new AbortController();
+  const main = holdKey(parentPort!, curve, () => hurry.abort());
+  if (warm) await warmUp(curve, hurry.signal);
+  main.tell('ready', { curve: curve.name });
+}

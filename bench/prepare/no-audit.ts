@@ -6,29 +6,19 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { optionsOf } from '../../build.ts';
 
 const root = join(import.meta.dirname, '../..');
+const POLICY = 'dist/workers/policy.cjs';
 
 /** @returns the program to run; `remove` when done */
 export async function daemonWithoutAudit(): Promise<{ entry: string; remove(): void }> {
   const folder = mkdtempSync(join(tmpdir(), 'redoubt-no-audit-'));
   cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  const result = await build({
-    absWorkingDir: root,
-    entryPoints: ['workers/policy.ts'],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    external: ['better-sqlite3'],
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-    define: { __REDOUBT_VERSION__: '"bench"' },
-    minifySyntax: true,
-    write: false,
-    logLevel: 'warning',
+  const { outputFiles } = await build({
+    ...optionsOf({ source: 'workers/policy.ts', output: POLICY }),
+    sourcemap: false,
     plugins: [
       {
         name: 'no audit',
@@ -41,7 +31,7 @@ export async function daemonWithoutAudit(): Promise<{ entry: string; remove(): v
       },
     ],
   });
-  writeFileSync(join(folder, 'dist/workers/policy.js'), result.outputFiles[0]!.contents);
+  writeFileSync(join(folder, POLICY), outputFiles[0]!.contents);
   return {
     entry: join(folder, 'dist/redoubt.js'),
     remove: () => rmSync(folder, { recursive: true, force: true }),

@@ -16,7 +16,7 @@ const THEN = 400;
 /** KiB a thread */
 const MOST = 15;
 
-const keyWorker = join(import.meta.dirname, '../../dist/workers/key.js');
+const keyWorker = join(import.meta.dirname, '../../dist/workers/key.cjs');
 
 /** KiB of resident memory that each thread of this kind leaves behind. */
 function leftBy(start: string): number {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Blanks } from '../../src/key/blanks.ts';
 import { KeyThread } from '../../src/key/thread.ts';
 import { UNANSWERED } from '../../src/keystore/protocol.ts';
 import { Custodian, passphrase, released } from '../keystore/setup.ts';
@@ -27,13 +28,16 @@ const limits = {
   answerUnknown: 'none' as const,
 };
 
-async function withThread(work: (thread: KeyThread) => Promise<void>): Promise<void> {
-  const thread = new KeyThread(
+const start = (warm: boolean) =>
+  new KeyThread(
     WORKER,
-    { curve: 'noble', warm: true },
+    { curve: 'noble', warm },
     () => {},
     () => {},
   );
+
+async function withThread(work: (thread: KeyThread) => Promise<void>): Promise<void> {
+  const thread = start(true);
   try {
     assert.ok(await thread.ready);
     await work(thread);
@@ -54,6 +58,19 @@ async function activate(thread: KeyThread, pubkey: string, of = pubkey) {
     port2.close();
   }
 }
+
+test('a blank thread that somebody waits for rehearses no further', async () => {
+  const patient = start(true);
+  const blanks = new Blanks(start, 1);
+  blanks.fill();
+  const taken = blanks.take();
+  try {
+    // Rehearsals take seconds with this backend: only without them is the one that was started later ready before.
+    assert.is(await Promise.race([patient.ready.then(() => 'patient'), taken.then(() => 'taken')]), 'taken');
+  } finally {
+    await Promise.all([patient.end(), (await taken)!.end(), blanks.close()]);
+  }
+});
 
 test('a thread that holds a key takes no other, and not the same again', () =>
   withThread(async (thread) => {

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { Link } from '../../src/actor/link.ts';
 import type { MainToPolicy, PolicyToMain } from '../../src/policy/protocol.ts';
 
-const worker = new Worker(fileURLToPath(new URL('../../dist/workers/policy.js', import.meta.url)));
+const worker = new Worker(fileURLToPath(new URL('../../dist/workers/policy.cjs', import.meta.url)));
 const policy = new Link<MainToPolicy, PolicyToMain>(worker, {
   bound() {},
   forgetClients() {},
