@@ -10,6 +10,7 @@ import { type Libc, loadLibc } from './host/libc.ts';
 import { giveMemoryBack } from './host/malloc.ts';
 import { refuseDumps } from './host/no-dumps.ts';
 import { Notify } from './host/notify.ts';
+import { collectAtRest } from './host/rest.ts';
 import { setV8Flags } from './host/v8-flags.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
 import { takeAutounlockSources } from './key/autounlock-sources.ts';
@@ -56,6 +57,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   setV8Flags();
   const libc = loadLibc();
   giveMemoryBack(libc);
+  collectAtRest();
   // With a listener of its own, SIGUSR1 does not open the inspector.
   process.on('SIGUSR1', () => {});
   const beside = options.quickstart ? besideConfiguration(options, process.env, process.cwd()) : null;

@@ -5,5 +5,7 @@ import { systemClock } from '../src/actor/clock.ts';
 import { AdminActor } from '../src/admin/actor.ts';
 import { loadCurve } from '../src/curve/load.ts';
 import { pooledRandom } from '../src/curve/random.ts';
+import { collectAtRest } from '../src/host/rest.ts';
 
+collectAtRest();
 new AdminActor(parentPort!, (wanted) => loadCurve(wanted), systemClock, pooledRandom(randomFillSync));

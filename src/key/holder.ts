@@ -11,11 +11,18 @@ import { DAMAGED, type Opening, openFrom, WRONG } from './opening.ts';
 import { PolicyDoor } from './policy-door.ts';
 import type { KeySettings, KeyToMain, MainToKey } from './protocol.ts';
 
-/**
- * The key's side of a `KeyThread`: blank until `activate` makes it the actor of one key, for good.
- * @param hurry somebody waits for the blank thread
- */
-export function holdKey(port: PortLike, curve: Curve, hurry = () => {}): Link<KeyToMain, MainToKey> {
+/** What a thread may want to know of the key that it is to hold. */
+export interface Blank {
+  /** Somebody waits for it. */
+  hurry(): void;
+  /** It holds the key now. */
+  activated(): void;
+}
+
+const unaware: Blank = { hurry: () => {}, activated: () => {} };
+
+/** The key's side of a `KeyThread`: blank until `activate` makes it the actor of one key, for good. */
+export function holdKey(port: PortLike, curve: Curve, blank = unaware): Link<KeyToMain, MainToKey> {
   let actor: KeyActor | undefined;
   let spent = false;
   /** They come right behind `activate`, and wait until the key is open. */
@@ -25,7 +32,7 @@ export function holdKey(port: PortLike, curve: Curve, hurry = () => {}): Link<Ke
   const times = new StageReporter((report) => main.tell('times', { report }));
 
   const main = new Link<KeyToMain, MainToKey>(port, {
-    hurry,
+    hurry: () => blank.hurry(),
     activate: async ({ pubkey, vault, policy, limits, relays }) => {
       const opened = await open(vault, pubkey);
       // What is brought here was seen to open: it is not the passphrase that is wrong.
@@ -37,6 +44,7 @@ export function holdKey(port: PortLike, curve: Curve, hurry = () => {}): Link<Ke
       const first = held;
       held = [];
       for (const event of first) void actor.handle(event);
+      blank.activated();
       return { ok: true };
     },
     check: async ({ pubkey, vault }) => {
