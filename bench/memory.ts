@@ -49,10 +49,6 @@ for (const backend of words(options.backends)) {
     rows.push({ backend, what: `a key, ${keys} active`, MiB: spread(ours), 'an empty thread MiB': spread(empty) });
     const target = TARGETS[backend];
     if (target === undefined) continue;
-    if (keys === 1) {
-      notes.push(`${backend}, 1 active: less than what the daemon gives back of its start meanwhile: no figure.`);
-      continue;
-    }
     notes.push(
       `${backend}, ${keys} active: ${shown(times)} x an empty thread; target at most ${target} x: ${met(times.median <= target)}.`,
     );

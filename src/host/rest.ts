@@ -16,12 +16,12 @@ type Utilization = Pick<EventLoopUtilization, 'idle' | 'active'>;
  * Collects garbage in a thread that has come to rest. By itself V8 collects all of a heap only when it has grown: a
  * thread that rests keeps what it took to get there, and V8 keeps the pages of threads that have ended.
  *
- * The first collection is thorough: what the start and the warm-up left is most of what there is. It takes V8's knowledge of the
- * code along, and the next hundred requests are slower for it by a tenth. Later ones are not, and are made for twenty
- * times as much work as they take.
+ * The first collection may be thorough: what the start and the warm-up left is most of what there is. That takes V8's
+ * knowledge of the code along, and the next hundred requests are slower for it by a tenth. Later ones are not, and come
+ * after twenty times as much work as they take.
  */
 export class Rest {
-  readonly #collect: (thoroughly: boolean) => void;
+  readonly #collect: (isFirst: boolean) => void;
   readonly #utilization: () => Utilization;
   readonly #now: () => number;
   #last: Utilization;
@@ -30,7 +30,7 @@ export class Rest {
   #isFirst = true;
 
   /** @param utilization from the thread's start on @param now monotonic ms */
-  constructor(collect: (thoroughly: boolean) => void, utilization: () => Utilization, now: () => number) {
+  constructor(collect: (isFirst: boolean) => void, utilization: () => Utilization, now: () => number) {
     this.#collect = collect;
     this.#utilization = utilization;
     this.#now = now;
@@ -53,14 +53,18 @@ export class Rest {
   }
 }
 
-/** For the thread that calls it, until that ends. Needs what `setV8Flags` sets. */
-export function collectAtRest(everyMs = LOOK_MS): void {
+/**
+ * For the thread that calls it, until that ends. Needs what `setV8Flags` sets.
+ * @param first 'gentle' where one thread works for all keys, and a key that becomes active waits for it
+ */
+export function collectAtRest(first: 'thorough' | 'gentle', everyMs = LOOK_MS): void {
   // The main thread began before there was such a function.
   const gc: typeof globalThis.gc = isMainThread ? runInNewContext('gc') : globalThis.gc;
   if (gc === undefined) return;
-  const collect = (thoroughly: boolean) => {
-    // A thorough one also gives back the pages of threads that have ended: the main thread's, which has a small part in a request.
-    const flavor = thoroughly || isMainThread ? 'last-resort' : 'regular';
+  const collect = (isFirst: boolean) => {
+    // A thorough one also gives back the pages of threads that have ended. The main thread sees to those each time: its
+    // part in a request is small.
+    const flavor = (isFirst && first === 'thorough') || isMainThread ? 'last-resort' : 'regular';
     void gc({ type: 'major', execution: 'sync', flavor });
   };
   const rest = new Rest(
