@@ -58,13 +58,14 @@ export class Rest {
  * @param first 'gentle' where one thread works for all keys, and a key that becomes active waits for it
  */
 export function collectAtRest(first: 'thorough' | 'gentle', everyMs = LOOK_MS): void {
-  // The main thread began before there was such a function.
-  const gc: typeof globalThis.gc = isMainThread ? runInNewContext('gc') : globalThis.gc;
-  if (gc === undefined) return;
+  let gc = globalThis.gc;
+  if (gc === undefined && !isMainThread) return;
   const collect = (isFirst: boolean) => {
     // A thorough one also gives back the pages of threads that have ended. The main thread sees to those each time: its
     // part in a request is small.
     const flavor = (isFirst && first === 'thorough') || isMainThread ? 'last-resort' : 'regular';
+    // The main thread began before there was such a function; a new context has it.
+    gc ??= runInNewContext('gc') as NonNullable<typeof gc>;
     void gc({ type: 'major', execution: 'sync', flavor });
   };
   const rest = new Rest(
