@@ -1,4 +1,5 @@
 import { type EventLoopUtilization, performance } from 'node:perf_hooks';
+import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { isMainThread } from 'node:worker_threads';
 
@@ -54,24 +55,35 @@ export class Rest {
 }
 
 /**
- * For the thread that calls it, until that ends. Needs what `setV8Flags` sets.
+ * For the thread that calls it, until that ends.
  * @param first 'gentle' where one thread works for all keys, and a key that becomes active waits for it
  */
 export function collectAtRest(first: 'thorough' | 'gentle', everyMs = LOOK_MS): void {
-  let gc = globalThis.gc;
-  if (gc === undefined && !isMainThread) return;
-  const collect = (isFirst: boolean) => {
-    // A thorough one also gives back the pages of threads that have ended. The main thread sees to those each time: its
-    // part in a request is small.
-    const flavor = (isFirst && first === 'thorough') || isMainThread ? 'last-resort' : 'regular';
-    // The main thread began before there was such a function; a new context has it.
-    gc ??= runInNewContext('gc') as NonNullable<typeof gc>;
-    void gc({ type: 'major', execution: 'sync', flavor });
-  };
+  let gc: NodeJS.GCFunction | undefined;
   const rest = new Rest(
-    collect,
+    (isFirst) => {
+      gc ??= collector();
+      // A thorough one also gives back the pages of threads that have ended. The main thread sees to those each time:
+      // its part in a request is small.
+      const flavor = (isFirst && first === 'thorough') || isMainThread ? 'last-resort' : 'regular';
+      void gc({ type: 'major', execution: 'sync', flavor });
+    },
     () => performance.eventLoopUtilization(),
     () => performance.now(),
   );
   setInterval(() => rest.look(), everyMs).unref();
+}
+
+/**
+ * A context that begins while V8 exposes its collector has it. Exposed all the time, every thread would begin with it,
+ * and a key's first request took a tenth longer. The flag is the process's: another thread may take it back in the
+ * middle, and then it is tried again.
+ */
+function collector(): NodeJS.GCFunction {
+  for (;;) {
+    setFlagsFromString('--expose-gc');
+    const gc: NodeJS.GCFunction | undefined = runInNewContext('globalThis.gc');
+    setFlagsFromString('--no-expose-gc');
+    if (gc !== undefined) return gc;
+  }
 }

@@ -1,8 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 
 const FLAGS = [
-  // For src/host/rest.ts.
-  '--expose-gc',
   // V8 throws bytecode away that has not run for some collections, though its compiled form is in use: a key's thread
   // then compiles the same functions again and again, for a tenth of what a request costs.
   '--no-flush-bytecode',
