@@ -7,29 +7,24 @@ export type Chosen = { ok: true; curve: CurveName; passedOver: string[] } | { ok
 
 const MAX_WAITING = 256;
 const IDLE_MS = 5_000;
+/** What Piscina says when too many wait. */
+const FULL = 'Task queue is at limit';
 
 /** One stateless thread that verifies events of strangers, apart from every thread that holds a secret. */
 export class VerifyPool {
-  readonly #pool: Piscina;
+  readonly #filename: string;
+  #pool: Piscina;
   #curve: CurveChoice;
+  #closed = false;
 
   /**
    * @param filename path of the worker entry
    * @param curve the backend to use; the fastest that loads when left out
    */
   constructor(filename: string, curve: CurveChoice = 'auto') {
+    this.#filename = filename;
     this.#curve = curve;
-    this.#pool = new Piscina({
-      filename,
-      minThreads: 0,
-      maxThreads: 1,
-      idleTimeout: IDLE_MS,
-      maxQueue: MAX_WAITING,
-      atomics: 'disabled',
-      env: {},
-    });
-    // A thread that dies between two tasks is replaced when the next one comes.
-    this.#pool.on('error', () => {});
+    this.#pool = this.#makePool();
   }
 
   /**
@@ -43,18 +38,46 @@ export class VerifyPool {
   }
 
   /**
-   * Whether an event (its JSON) has the id and signature that it should have; `busy` when too many wait, or when the
-   * thread died.
+   * Whether an event (its JSON) has the id and signature that it should have; `busy` when too many wait, and when the
+   * thread failed.
    */
   async verify(raw: string): Promise<boolean | 'busy'> {
+    const pool = this.#pool;
     try {
-      return (await this.#pool.run({ raw, curve: this.#curve } satisfies VerifyTask)) as boolean;
-    } catch {
+      return (await pool.run({ raw, curve: this.#curve } satisfies VerifyTask)) as boolean;
+    } catch (error) {
+      if ((error as Error).message !== FULL) this.#replace(pool);
       return 'busy';
     }
   }
 
   close(): Promise<void> {
+    this.#closed = true;
     return this.#pool.destroy();
+  }
+
+  /**
+   * A backend that has thrown may be broken for good, so its thread is not asked again. And when a thread has died,
+   * Piscina starts another only for a task that is let in behind those that wait: if they are as many as may, never.
+   */
+  #replace(failed: Piscina): void {
+    if (this.#closed || failed !== this.#pool) return;
+    this.#pool = this.#makePool();
+    void failed.destroy();
+  }
+
+  #makePool(): Piscina {
+    const pool = new Piscina({
+      filename: this.#filename,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: IDLE_MS,
+      maxQueue: MAX_WAITING,
+      atomics: 'disabled',
+      env: {},
+    });
+    // A thread that dies between two tasks is replaced when the next one comes.
+    pool.on('error', () => {});
+    return pool;
   }
 }

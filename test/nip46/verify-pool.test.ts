@@ -45,4 +45,18 @@ test('more than 256 that wait are busy, and the pool works on', async () => {
   }
 });
 
+for (const failure of ['die', 'break']) {
+  test(`a thread that fails (${failure}) while as many wait as may is replaced`, async () => {
+    const pool = new VerifyPool(join(import.meta.dirname, 'failing-verifier.ts'));
+    try {
+      assert.is(await pool.verify('first'), true);
+      const answers = await Promise.all([failure, ...Array(300).fill('next')].map((raw) => pool.verify(raw)));
+      assert.is(answers[0], 'busy');
+      assert.is(await pool.verify('later'), true);
+    } finally {
+      await pool.close();
+    }
+  });
+}
+
 test.run();
