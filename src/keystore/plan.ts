@@ -168,7 +168,10 @@ function whyUnfit(passphrase: Secret | undefined, what: string): string | null {
   return isUtf8(passphrase) ? null : `the ${what} is not UTF-8 text: send it as UTF-8`;
 }
 
-/** Slots in the order of how many keys use them, as a sample of the key files has it (pubkeys are random). */
+/**
+ * Slots in the order of how many keys use them, as a sample of the key files has it (pubkeys are random); of those that
+ * none uses the newest first: all keys may have just left it, in a change that nobody heard the end of.
+ */
 function mostUsed(files: KeystoreFiles, slots: readonly Slot[]): Slot[] {
   if (slots.length < 2) return [...slots];
   const uses = new Map(slots.map(({ id }) => [id, 0]));
@@ -176,7 +179,7 @@ function mostUsed(files: KeystoreFiles, slots: readonly Slot[]): Slot[] {
     const file = files.key(pubkey);
     if (file.ok) uses.set(file.sealed.slot, (uses.get(file.sealed.slot) ?? 0) + 1);
   }
-  return [...slots].sort((a, b) => uses.get(b.id)! - uses.get(a.id)!);
+  return slots.toReversed().sort((a, b) => uses.get(b.id)! - uses.get(a.id)!);
 }
 
 type KeyRefs = UnlockTask['keys'];

@@ -76,6 +76,15 @@ test('what was cut short halfway is finished by the same command, with the same 
   assert.is(new Set(['a', 'b', 'c'].map(slotOf)).size, 1);
 });
 
+test('what is done already may be asked for again, however many passphrases there were', async () => {
+  for (let i = 0; i < 6; i++) {
+    const done = await change(null, i === 0 ? 'next' : `passphrase ${i - 1}`, `passphrase ${i}`);
+    assert.equal(done, { ok: true, changed: 3, failed: [] });
+  }
+  assert.equal(await change(null, 'passphrase 4', 'passphrase 5'), { ok: true, changed: 0, failed: [] });
+  assert.equal(await change(null, 'passphrase 5', 'next'), { ok: true, changed: 3, failed: [] });
+});
+
 test('what cannot be done is said, and nothing is written', async () => {
   const files = () =>
     readdirSync(custodian.keystore).map((file) => [file, readFileSync(join(custodian.keystore, file), 'utf8')]);
