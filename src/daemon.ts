@@ -7,7 +7,7 @@ import { reload } from './config/reload.ts';
 import { type Config, type ConfigResult, readWholeConfig } from './config.ts';
 import { forcedCurve } from './curve/forced.ts';
 import { type Libc, loadLibc } from './host/libc.ts';
-import { giveMemoryBack } from './host/malloc.ts';
+import { giveFreePagesBack, giveMemoryBack } from './host/malloc.ts';
 import { refuseDumps } from './host/no-dumps.ts';
 import { Notify } from './host/notify.ts';
 import { collectAtRest } from './host/rest.ts';
@@ -57,7 +57,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   setV8Flags();
   const libc = loadLibc();
   giveMemoryBack(libc);
-  collectAtRest('thorough');
+  collectAtRest('thorough', { afterwards: () => giveFreePagesBack(libc) });
   // With a listener of its own, SIGUSR1 does not open the inspector.
   process.on('SIGUSR1', () => {});
   const beside = options.quickstart ? besideConfiguration(options, process.env, process.cwd()) : null;

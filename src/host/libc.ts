@@ -8,6 +8,8 @@ export interface Libc {
   close(fd: number): number;
   /** glibc's own; 0 is its error. */
   mallopt?(option: number, value: number): number;
+  /** glibc's own. @param keep bytes at the end of the first arena @returns 1 when pages were given back */
+  malloc_trim?(keep: number): number;
 }
 
 /** A function that not every C library has. */
@@ -32,6 +34,7 @@ export function loadLibc(): Libc | null {
       sendto: library.func('long sendto(int, const void *, size_t, int, const void *, uint32_t)'),
       close: library.func('int close(int)'),
       ...optional('mallopt', () => library.func('int mallopt(int, int)')),
+      ...optional('malloc_trim', () => library.func('int malloc_trim(size_t)')),
     };
   } catch {
     return null;

@@ -17,3 +17,11 @@ const OPTIONS = [
 export function giveMemoryBack(libc: Libc | null): void {
   for (const { option, value } of OPTIONS) libc?.mallopt?.(option, value);
 }
+
+/**
+ * Gives back every free page, also between blocks that are in use. For when the process is at rest: an arena is locked for
+ * the milliseconds that it takes.
+ */
+export function giveFreePagesBack(libc: Libc | null): void {
+  libc?.malloc_trim?.(0);
+}

@@ -57,8 +57,9 @@ export class Rest {
 /**
  * For the thread that calls it, until that ends.
  * @param first 'gentle' where one thread works for all keys, and a key that becomes active waits for it
+ * @param afterwards what else a rest is good for, done after each collection
  */
-export function collectAtRest(first: 'thorough' | 'gentle', everyMs = LOOK_MS): void {
+export function collectAtRest(first: 'thorough' | 'gentle', { afterwards = () => {}, everyMs = LOOK_MS } = {}): void {
   let gc: NodeJS.GCFunction | undefined;
   const rest = new Rest(
     (isFirst) => {
@@ -67,6 +68,7 @@ export function collectAtRest(first: 'thorough' | 'gentle', everyMs = LOOK_MS): 
       // its part in a request is small.
       const flavor = (isFirst && first === 'thorough') || isMainThread ? 'last-resort' : 'regular';
       void gc({ type: 'major', execution: 'sync', flavor });
+      afterwards();
     },
     () => performance.eventLoopUtilization(),
     () => performance.now(),

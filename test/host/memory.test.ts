@@ -6,6 +6,7 @@ import { loadLibc } from '../../src/host/libc.ts';
 import { giveMemoryBack } from '../../src/host/malloc.ts';
 
 const CHILD = fileURLToPath(new URL('memory-child.ts', import.meta.url));
+const MALLOC_CHILD = fileURLToPath(new URL('malloc-child.ts', import.meta.url));
 const MIB = 2 ** 20;
 
 /** Of a thread with 14 MiB of live objects and 3 MiB of young generation. */
@@ -39,6 +40,13 @@ test('glibc takes each option, and where there is another C library nothing happ
   };
   giveMemoryBack(libc?.mallopt === undefined ? libc : { ...libc, mallopt });
   assert.equal(taken, libc?.mallopt === undefined ? [] : [1, 1, 1]);
+});
+
+test('glibc gives free pages back that lie between blocks in use', () => {
+  if (loadLibc()?.malloc_trim === undefined) return;
+  const out = execFileSync(process.execPath, ['--expose-gc', MALLOC_CHILD], { encoding: 'utf8' });
+  const { before, after } = JSON.parse(out) as { before: number; after: number };
+  assert.ok(before - after > 64 * MIB, `${(before - after) / MIB} MiB of 119`);
 });
 
 test.run();
