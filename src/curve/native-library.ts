@@ -1,4 +1,4 @@
-import { type Koffi, loadKoffi } from '../host/koffi.ts';
+import { type Koffi, loadKoffi, undescribed } from '../host/koffi.ts';
 
 /** Bytes of a public key, x-only or not, as the library keeps it. */
 export const PARSED = 64;
@@ -77,12 +77,14 @@ function usableKoffi(): Koffi {
 }
 
 function functionsOf(library: import('koffi').IKoffiLib, file: string): NativeLibrary {
-  const typed = (name: string, types: string[]) => library.func(`secp256k1_${name}`, 'int', types) as unknown as Call;
+  const found = <F = Call>(name: string, result: string, types: string[]) =>
+    undescribed(library.func(`secp256k1_${name}`, result, types), 'info') as unknown as F;
+  const typed = (name: string, types: string[]) => found(name, 'int', types);
   const call = (name: string, pointers: number) => typed(name, Array(pointers).fill('void *'));
   return {
     file,
-    contextSize: library.func('secp256k1_context_preallocated_size', 'size_t', ['uint']) as unknown as Call,
-    contextCreate: library.func('secp256k1_context_preallocated_create', 'void *', ['void *', 'uint']),
+    contextSize: found('context_preallocated_size', 'size_t', ['uint']),
+    contextCreate: found('context_preallocated_create', 'void *', ['void *', 'uint']),
     contextRandomize: call('context_randomize', 2),
     keypairCreate: call('keypair_create', 3),
     keypairXonly: call('keypair_xonly_pub', 4),
@@ -93,7 +95,7 @@ function functionsOf(library: import('koffi').IKoffiLib, file: string): NativeLi
     verify: typed('schnorrsig_verify', ['void *', 'void *', 'void *', 'size_t', 'void *']),
     pubkeyParse: typed('ec_pubkey_parse', ['void *', 'void *', 'void *', 'size_t']),
     pubkeyTweakMul: call('ec_pubkey_tweak_mul', 3),
-    pubkeyCombine: library.func('secp256k1_ec_pubkey_combine', 'int', ['void *', 'void *', 'void **', 'size_t']),
+    pubkeyCombine: found('ec_pubkey_combine', 'int', ['void *', 'void *', 'void **', 'size_t']),
     seckeyNegate: call('ec_seckey_negate', 2),
     seckeyTweakAdd: call('ec_seckey_tweak_add', 3),
     xonlyFromPubkey: call('xonly_pubkey_from_pubkey', 4),

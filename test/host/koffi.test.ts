@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { loadKoffi, undescribed } from '../../src/host/koffi.ts';
 
 /** Which of Node's own modules a process has loaded after this. */
 function loadedBy(load: string): string[] {
@@ -26,6 +27,14 @@ test('the addon comes without what the package is built with', () => {
     ['NativeModule https', 'NativeModule tls'],
     'as its own entry does',
   );
+});
+
+test('nothing is left of what describes types and functions, and both work', () => {
+  const koffi = loadKoffi();
+  assert.not('types' in koffi);
+  const abs = undescribed(koffi.load(null).func('int abs(int)'), 'info');
+  assert.not('info' in abs);
+  assert.is(abs(-3), 3);
 });
 
 test.run();
