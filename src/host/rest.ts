@@ -9,6 +9,8 @@ const LOOK_MS = 4_000;
 const AT_REST = 0.01;
 /** Collecting again takes so many times as much work as collecting takes time. */
 const SHARE = 20;
+/** For V8's collector; without it nothing is collected at rest. */
+const TRIES = 10;
 
 /** Of a thread, ms. */
 type Utilization = Pick<EventLoopUtilization, 'idle' | 'active'>;
@@ -67,7 +69,7 @@ export function collectAtRest(first: 'thorough' | 'gentle', { afterwards = () =>
       // A thorough one also gives back the pages of threads that have ended. The main thread sees to those each time:
       // its part in a request is small.
       const flavor = (isFirst && first === 'thorough') || isMainThread ? 'last-resort' : 'regular';
-      void gc({ type: 'major', execution: 'sync', flavor });
+      void gc?.({ type: 'major', execution: 'sync', flavor });
       afterwards();
     },
     () => performance.eventLoopUtilization(),
@@ -81,11 +83,12 @@ export function collectAtRest(first: 'thorough' | 'gentle', { afterwards = () =>
  * and a key's first request took a tenth longer. The flag is the process's: another thread may take it back in the
  * middle, and then it is tried again.
  */
-function collector(): NodeJS.GCFunction {
-  for (;;) {
+function collector(): NodeJS.GCFunction | undefined {
+  let gc: NodeJS.GCFunction | undefined;
+  for (let tries = 0; gc === undefined && tries < TRIES; tries++) {
     setFlagsFromString('--expose-gc');
-    const gc: NodeJS.GCFunction | undefined = runInNewContext('globalThis.gc');
+    gc = runInNewContext('globalThis.gc');
     setFlagsFromString('--no-expose-gc');
-    if (gc !== undefined) return gc;
   }
+  return gc;
 }
