@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { EntityCaseNamingStrategy, MikroORM } from '@mikro-orm/sqlite';
+import { EntityCaseNamingStrategy, MikroORM, type Options } from '@mikro-orm/sqlite';
 import type Database from 'better-sqlite3';
 import { databasePath } from '../../prisma-compat/database-url.ts';
 import { copyAside, copyPath } from './copy-aside.ts';
@@ -82,7 +82,7 @@ function createFile(path: string): void {
 
 async function connect(path: string, found: Inspected & { ok: true }): Promise<Opened> {
   // Not MikroORM.init(): it goes looking for optional packages, and loads the whole ORM again from node_modules.
-  const orm = new MikroORM({
+  const options: Options = {
     entities: ENTITIES,
     dbName: path,
     driverOptions: { timeout: LOCK_WAIT_MS, fileMustExist: true },
@@ -96,7 +96,8 @@ async function connect(path: string, found: Inspected & { ok: true }): Promise<O
       snapshot: false,
       silent: true,
     },
-  });
+  };
+  const orm = inPlainOrder(() => new MikroORM(options));
   try {
     const db = await orm.em.getConnection().getNativeClient();
     const weakness = makeDurable(db);
@@ -114,6 +115,22 @@ async function connect(path: string, found: Inspected & { ok: true }): Promise<O
   } catch (error) {
     await orm.close(true);
     throw error;
+  }
+}
+
+/**
+ * MikroORM sorts its entities by name as a language would have them, and V8 reads 4 MiB of tables for that, in 6 to 10 ms.
+ * Their names are ASCII.
+ */
+function inPlainOrder<T>(work: () => T): T {
+  const { localeCompare } = String.prototype;
+  String.prototype.localeCompare = function (other) {
+    return Number(String(this) > other) - Number(String(this) < other);
+  };
+  try {
+    return work();
+  } finally {
+    String.prototype.localeCompare = localeCompare;
   }
 }
 

@@ -60,6 +60,23 @@ test('a new file has the tables of nsecbunkerd, column for column', async () => 
   theirs.close();
 });
 
+test("opening asks for no language's order, and leaves that to who wants it", async () => {
+  const { localeCompare } = String.prototype;
+  const asked: string[] = [];
+  const counting = function (this: string, other: string) {
+    asked.push(other);
+    return localeCompare.call(this, other);
+  };
+  String.prototype.localeCompare = counting;
+  try {
+    await close(await opened(join(folder(), 'order.db')));
+    assert.equal(asked, []);
+    assert.is(String.prototype.localeCompare, counting);
+  } finally {
+    String.prototype.localeCompare = localeCompare;
+  }
+});
+
 test('a new file is read by its owner only', async () => {
   const path = join(folder(), 'new.db');
   const store = await opened(path);
