@@ -57,7 +57,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   setV8Flags();
   const libc = loadLibc();
   giveMemoryBack(libc);
-  collectAtRest('thorough', { afterwards: () => giveFreePagesBack(libc) });
+  collectAtRest({ afterwards: () => giveFreePagesBack(libc) });
   // With a listener of its own, SIGUSR1 does not open the inspector.
   process.on('SIGUSR1', () => {});
   const beside = options.quickstart ? besideConfiguration(options, process.env, process.cwd()) : null;

@@ -7,5 +7,5 @@ import { loadCurve } from '../src/curve/load.ts';
 import { pooledRandom } from '../src/curve/random.ts';
 import { collectAtRest } from '../src/host/rest.ts';
 
-collectAtRest('thorough');
+collectAtRest();
 new AdminActor(parentPort!, (wanted) => loadCurve(wanted), systemClock, pooledRandom(randomFillSync));

@@ -11,7 +11,7 @@ void begin(workerData as BlankStart);
 async function begin({ curve: wanted, warm }: BlankStart): Promise<void> {
   const curve = await loadCurve(wanted);
   const hurry = new AbortController();
-  const main = holdKey(parentPort!, curve, { hurry: () => hurry.abort(), activated: () => collectAtRest('thorough') });
+  const main = holdKey(parentPort!, curve, { hurry: () => hurry.abort(), activated: () => collectAtRest() });
   if (warm) await warmUp(curve, hurry.signal);
   main.tell('ready', { curve: curve.name });
 }

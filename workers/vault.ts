@@ -5,5 +5,5 @@ import { collectAtRest } from '../src/host/rest.ts';
 import type { MainToVault, VaultToMain } from '../src/keystore/protocol.ts';
 import { Vault } from '../src/keystore/vault.ts';
 
-collectAtRest('gentle');
+collectAtRest();
 new Link<VaultToMain, MainToVault>(parentPort!, new Vault().handlers);

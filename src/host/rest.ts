@@ -19,7 +19,7 @@ type Utilization = Pick<EventLoopUtilization, 'idle' | 'active'>;
  * Collects garbage in a thread that has come to rest. By itself V8 collects all of a heap only when it has grown: a
  * thread that rests keeps what it took to get there, and V8 keeps the pages of threads that have ended.
  *
- * The first collection may be thorough: what the start and the warm-up left is most of what there is. That takes V8's
+ * The first collection is thorough: what the start and the warm-up left is most of what there is. That takes V8's
  * knowledge of the code along, and the next hundred requests are slower for it by a tenth. Later ones are not, and come
  * after twenty times as much work as they take.
  */
@@ -58,17 +58,16 @@ export class Rest {
 
 /**
  * For the thread that calls it, until that ends.
- * @param first 'gentle' where one thread works for all keys, and a key that becomes active waits for it
  * @param afterwards what else a rest is good for, done after each collection
  */
-export function collectAtRest(first: 'thorough' | 'gentle', { afterwards = () => {}, everyMs = LOOK_MS } = {}): void {
+export function collectAtRest({ afterwards = () => {}, everyMs = LOOK_MS } = {}): void {
   let gc: NodeJS.GCFunction | undefined;
   const rest = new Rest(
     (isFirst) => {
       gc ??= collector();
       // A thorough one also gives back the pages of threads that have ended. The main thread sees to those each time:
       // its part in a request is small.
-      const flavor = (isFirst && first === 'thorough') || isMainThread ? 'last-resort' : 'regular';
+      const flavor = isFirst || isMainThread ? 'last-resort' : 'regular';
       void gc?.({ type: 'major', execution: 'sync', flavor });
       afterwards();
     },

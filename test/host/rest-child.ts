@@ -24,7 +24,7 @@ if (isMainThread && process.argv.includes('--worker')) {
 } else parentPort!.postMessage(await rest());
 
 async function rest(): Promise<{ held: number; left: number }> {
-  collectAtRest('gentle', { everyMs: 100 });
+  collectAtRest({ everyMs: 100 });
   let dropped: object[] | null = Array.from({ length: HELD }, (_, i) => ({ text: `item ${i}` }));
   const held = used() * Math.sign(dropped.length);
   dropped = null;
