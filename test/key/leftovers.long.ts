@@ -13,7 +13,7 @@ import { printFigures } from '../support/figures.ts';
 /** Of the first ones, a process keeps what it will use again. */
 const FIRST = 400;
 const THEN = 600;
-/** KiB a thread; Node's own leftovers of koffi's types and of the types of libsecp256k1's functions are 6. */
+/** KiB a thread; Node's own leftovers of koffi's types and of libsecp256k1's functions were 4 to 5. */
 const MOST = 3;
 
 const keyWorker = join(import.meta.dirname, '../../dist/workers/key.cjs');
