@@ -157,7 +157,13 @@ command('makes one file for each entry, with its map and the version', async () 
     'vault.cjs',
     'verify.cjs',
   ]);
-  assert.equal(readdirSync(output('.')).sort(), ['redoubt.js', 'redoubt.js.map', 'secp256k1.wasm', 'workers']);
+  assert.equal(readdirSync(output('.')).sort(), [
+    'package.json',
+    'redoubt.js',
+    'redoubt.js.map',
+    'secp256k1.wasm',
+    'workers',
+  ]);
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   assert.is((await run([output('redoubt.js')])).stdout, `${version}\n`);
   assert.match(
