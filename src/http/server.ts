@@ -32,6 +32,7 @@ export async function startHttp({ listen, hosts, apiKey, daemon, metrics }: Http
     forceCloseConnections: true,
     http: { maxHeaderSize: 8 * 1024 },
     frameworkErrors: unreadable,
+    schemaController: { compilersFactory: { buildValidator: noSchema, buildSerializer: noSchema } },
   });
   const guard = new Guard({ listenHost: listen.host, hosts, apiKey });
   const health = new HealthCheck(() => daemon.health());
@@ -70,6 +71,11 @@ export async function startHttp({ listen, hosts, apiKey, daemon, metrics }: Http
   }
   const { port } = server.server.address() as { port: number };
   return { ok: true, value: { url: `http://${bracketed(listen.host)}:${port}`, close } };
+}
+
+/** No route has a schema: without this the library loads two compilers for them. */
+function noSchema(): never {
+  throw new Error('no route has a schema');
 }
 
 /** Messages of the library may quote what was sent. */
