@@ -132,7 +132,6 @@ export class Signer {
     await this.#tellActors();
     await this.#introductions.refresh();
     await this.#resubscribe();
-    this.#blanks.fill();
     this.#hungTimer = setInterval(() => this.#keys.checkHung(this.#clock.mono()), HUNG_CHECK_MS);
     this.requestsTaken = this.#autounlock.start();
   }
@@ -295,7 +294,7 @@ export class Signer {
     const times = (report: StageReport) => metrics.times.add(report);
     this.#blanks = new Blanks(
       (warm) => new KeyThread(workerFile('key'), { curve: this.#curve, warm }, this.#from('key'), times),
-      this.#config.blankWorkers,
+      () => this.#keys.withoutThread(this.#config.blankWorkers),
     );
     this.#strangers = new Strangers(this.#verify, limits.strangersPerKey, limits.strangersTotal);
     this.#keys = new Keys(
@@ -376,8 +375,9 @@ export class Signer {
     });
   }
 
-  /** Subscribes to what is unlocked now; resolves when the relays deliver it. */
+  /** Subscribes to what is unlocked now, and keeps threads ready for it; resolves when the relays deliver it. */
   async #resubscribe(): Promise<void> {
+    this.#blanks.fill();
     const admins = adminSubscriptions(this.daemonPubkey, this.#config.admins);
     this.#introductions.arrange();
     await this.#relays.setSubscriptions([...admins, ...clientSubscriptions(this.#keys.subscribed())]);

@@ -3,22 +3,28 @@ import type { KeyThread } from './thread.ts';
 /** After a thread was taken, ms. */
 const REFILL_MS = 50;
 
-/** A few blank, warmed threads, so that activation costs a message and not a thread start. */
+/**
+ * A few blank, warmed threads, so that activation costs a message and not a thread start; no more than there are keys that
+ * could take one.
+ */
 export class Blanks {
   readonly #start: (warm: boolean) => KeyThread;
-  readonly #size: number;
+  readonly #wanted: () => number;
   #blanks: KeyThread[] = [];
   #closed = false;
   #refill: NodeJS.Timeout | undefined;
 
-  /** @param start `warm`: it runs the signing path before it says that it is ready @param size threads kept ready */
-  constructor(start: (warm: boolean) => KeyThread, size: number) {
+  /** @param start `warm`: it runs the signing path before it says that it is ready @param wanted threads to be kept ready */
+  constructor(start: (warm: boolean) => KeyThread, wanted: () => number) {
     this.#start = start;
-    this.#size = size;
+    this.#wanted = wanted;
   }
 
+  /** To be called when more may be wanted. */
   fill(): void {
-    while (!this.#closed && this.#blanks.length < this.#size) this.#blanks.push(this.#start(true));
+    if (this.#closed) return;
+    const wanted = this.#wanted();
+    while (this.#blanks.length < wanted) this.#blanks.push(this.#start(true));
   }
 
   /** A thread, as warm as it is by now; null when none can be had (it ended while it loaded, or the daemon stops). */

@@ -95,6 +95,16 @@ export class Keys {
     return [...this.#keys.values()].filter((key) => key.listens).map((key) => key.pubkey);
   }
 
+  /** How many keys may want a thread at any moment and have none; counted up to `most`. */
+  withoutThread(most: number): number {
+    let count = 0;
+    for (const key of this.#keys.values()) {
+      if (count >= most) break;
+      if (key.isWithoutThread) count++;
+    }
+    return count;
+  }
+
   unlocked(): { name: string; pubkey: string; active: boolean; quarantined: boolean }[] {
     return [...this.#keys.values()]
       .filter((key) => key.unlocked)

@@ -65,6 +65,21 @@ function keyThreads(): number {
   return readdirSync(tasks).filter((task) => nameOf(task) === 'key').length;
 }
 
+test('a thread is kept ready for each key that has none, up to two', async () => {
+  const { client } = await paired('demo');
+  assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template()]))));
+  await until('only the one that signs has a thread', () => keyThreads() === 1);
+  for (const [name, threads] of [
+    ['ready 1', 2],
+    ['ready 2', 3],
+    ['ready 3', 3],
+  ] as const) {
+    await admin.result('create_new_key', [name, 'p']);
+    await until(`${threads} threads with ${name}`, () => keyThreads() === threads);
+  }
+  for (const name of ['ready 1', 'ready 2', 'ready 3']) await admin.result('lock_key', [name]);
+});
+
 test('unlocking an unlocked key under load succeeds, derives nothing and drops no request', async () => {
   const { client } = await paired('demo');
   let going = true;

@@ -61,7 +61,7 @@ async function activate(thread: KeyThread, pubkey: string, of = pubkey) {
 
 test('a blank thread that somebody waits for rehearses no further', async () => {
   const patient = start(true);
-  const blanks = new Blanks(start, 1);
+  const blanks = new Blanks(start, () => 1);
   blanks.fill();
   const taken = blanks.take();
   try {
