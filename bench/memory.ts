@@ -8,12 +8,14 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openAdmin } from '../test/support/rpc.ts';
 import { Client } from './load/client.ts';
 import { idle } from './load/cpu.ts';
 import { rssOf, threadsOf } from './load/rss.ts';
 import { inTurnOf, publish, type Row, shown, spread } from './measure.ts';
 import { benchOptions, numbers, words } from './options.ts';
 import { startThreads } from './peers/threads.ts';
+import { prepareInstallation } from './prepare/installation.ts';
 import { startUnlocked } from './prepare/unlocked.ts';
 
 const options = benchOptions(
@@ -37,12 +39,11 @@ const rounds = Number(options.rounds);
 const rows: Row[] = [];
 const notes: string[] = [];
 for (const backend of words(options.backends)) {
-  const idleRss: number[] = [];
   for (const keys of numbers(options.active)) {
     console.error(`${backend}: ${keys} active`);
     const [ours, empty] = await inTurnOf(
       rounds,
-      () => activeKeys(backend, keys, idleRss),
+      () => activeKeys(backend, keys),
       () => emptyThreads(keys),
     );
     const times = spread(ours.map((mib, i) => mib / empty[i]!));
@@ -53,9 +54,17 @@ for (const backend of words(options.backends)) {
       `${backend}, ${keys} active: ${shown(times)} x an empty thread; target at most ${target} x: ${met(times.median <= target)}.`,
     );
   }
-  const idleMib = spread(idleRss);
-  rows.push({ backend, what: 'idle', MiB: idleMib });
-  notes.push(`${backend}, idle: target at most ${IDLE_MIB} MiB: ${met(idleMib.median <= IDLE_MIB)}.`);
+  const idleMib: { [what: string]: number[] } = { 'idle, every key locked': [], 'idle, one key unlocked': [] };
+  for (let round = 0; round < rounds; round++) {
+    const { locked, unlocked } = await idleDaemon(backend);
+    idleMib['idle, every key locked']!.push(locked);
+    idleMib['idle, one key unlocked']!.push(unlocked);
+  }
+  for (const [what, figures] of Object.entries(idleMib)) {
+    const mib = spread(figures);
+    rows.push({ backend, what, MiB: mib });
+    notes.push(`${backend}, ${what}: target at most ${IDLE_MIB} MiB: ${met(mib.median <= IDLE_MIB)}.`);
+  }
   const { mib, highest, threads, answered } = await fleet(backend, Number(options['fleet-requests']));
   rows.push({ backend, what: `${options.fleet} unlocked, ${FLEET_ACTIVE} active`, MiB: mib });
   notes.push(
@@ -64,17 +73,39 @@ for (const backend of words(options.backends)) {
 }
 publish('memory', 'Resident memory, MiB', rows, { notes });
 
+/** Resident MiB of a daemon that does nothing: with the key of its quickstart unlocked, and with that one locked. */
+async function idleDaemon(backend: string): Promise<{ locked: number; unlocked: number }> {
+  const { daemon } = await prepareInstallation({ keys: 0, env: { REDOUBT_CURVE: backend } });
+  const rested = async () => {
+    await daemon.start();
+    await idle(daemon.pid);
+    await sleep(REST_MS);
+    return rssOf(daemon.pid);
+  };
+  try {
+    const unlocked = await rested();
+    const { relay, daemon_pubkey } = daemon.quickstart;
+    const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
+    await admin.call('lock_keys', []);
+    admin.close();
+    await daemon.stop();
+    return { unlocked, locked: await rested() };
+  } finally {
+    await daemon.remove();
+  }
+}
+
 /** MiB that one more active key takes. */
-async function activeKeys(backend: string, keys: number, idleRss: number[]): Promise<number> {
+async function activeKeys(backend: string, keys: number): Promise<number> {
   const env = { REDOUBT_CURVE: backend, REDOUBT_MAX_ACTIVE_KEYS: String(keys + 1) };
-  const signer = await startUnlocked({ keys, logN: 14, env });
+  // As many blank threads are kept before and after: for the key of the quickstart and one more.
+  const signer = await startUnlocked({ keys: keys + 1, logN: 14, env });
   try {
     await idle(signer.pid);
     // One key is less than what else comes and goes.
     if (keys === 1) await sleep(REST_MS);
     const before = rssOf(signer.pid);
-    if (keys === 1) idleRss.push(before);
-    const clients = signer.clients[Symbol.iterator]();
+    const clients = signer.clients.slice(0, keys)[Symbol.iterator]();
     const some = async () => {
       for (const bound of clients) await ask(new Client(bound), signer.relay, REQUESTS);
     };
