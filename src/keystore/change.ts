@@ -14,6 +14,8 @@ type ChangeTask = Extract<PoolTask, { op: 'change' }>;
 type Old = { slot: Slot; kek: Secret; isRight: boolean };
 type New = { slot: Slot; kek: Secret };
 
+const WRONG = 'wrong passphrase';
+
 /**
  * Seals keys anew, under the slot of another passphrase. That slot is durable first, and then each key file is replaced
  * in one step: whenever this ends, each key opens with the old passphrase or with the new one. Keys are opened by what
@@ -34,7 +36,10 @@ export async function change(task: ChangeTask, random: Random): Promise<ChangeRe
       olds.push({ slot, kek, isRight: checkHolds(kek, slot) });
     }
     const { pubkey } = task;
-    const closed = pubkey === null ? whyNone(olds) : whyKeyClosed(files, pubkey, olds);
+    const closed = pubkey === null ? whyNone(olds) : whyKeyClosed(files, pubkey, olds[0]);
+    if (pubkey !== null && closed === WRONG && isDone(files, pubkey, olds[0]!.slot, message.newPassphrase)) {
+      return { ok: true, changed: 0, failed: [] };
+    }
     if (closed !== null) return refuse(closed);
 
     const slot = findSlot(files, message.newPassphrase, task, new Lock(task.lock), random);
@@ -87,10 +92,20 @@ function sealAnew(sealed: SealedKey, old: Old, to: New, random: Random): SealedK
 }
 
 function whyNone(olds: readonly Old[]): string | null {
-  return olds.some((old) => old.isRight) ? null : 'wrong passphrase';
+  return olds.some((old) => old.isRight) ? null : WRONG;
 }
 
-function whyKeyClosed(files: KeystoreFiles, pubkey: string, [old]: readonly Old[]): string | null {
+/** Whether the key has its new passphrase already: somebody asks again who has not heard the answer. */
+function isDone(files: KeystoreFiles, pubkey: string, slot: Slot, newPassphrase: Secret): boolean {
+  const kek = deriveKek(newPassphrase, slot);
+  try {
+    return whyKeyClosed(files, pubkey, { slot, kek, isRight: checkHolds(kek, slot) }) === null;
+  } finally {
+    wipe(kek);
+  }
+}
+
+function whyKeyClosed(files: KeystoreFiles, pubkey: string, old: Old | undefined): string | null {
   const file = files.key(pubkey);
   if (!file.ok) return file.error;
   if (old === undefined || old.slot.id !== file.sealed.slot) return 'the keystore was changed: try again';

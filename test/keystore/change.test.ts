@@ -85,6 +85,13 @@ test('what is done already may be asked for again, however many passphrases ther
   assert.equal(await change(null, 'passphrase 5', 'next'), { ok: true, changed: 3, failed: [] });
 });
 
+test('so may the change of one key', async () => {
+  assert.equal(await change('a', 'next', 'its own'), { ok: true, changed: 1, failed: [] });
+  assert.equal(await change('a', 'next', 'its own'), { ok: true, changed: 0, failed: [] });
+  assert.ok(opens('a', 'its own'));
+  assert.equal(await change('a', 'its own', 'next'), { ok: true, changed: 1, failed: [] });
+});
+
 test('what cannot be done is said, and nothing is written', async () => {
   const files = () =>
     readdirSync(custodian.keystore).map((file) => [file, readFileSync(join(custodian.keystore, file), 'utf8')]);
