@@ -1,8 +1,9 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import type { FromFile, RecoverTask } from '../../prisma-compat/protocol.ts';
 import type { CurveName } from '../curve/curve.ts';
+import { makePool } from '../host/pool.ts';
 import type { Outcome } from '../policy/protocol.ts';
 import { derivationBytes } from './derivation-bytes.ts';
 import { Lock } from './lock.ts';
@@ -29,7 +30,6 @@ type UnlockKeysTask = Extract<UnlockTask, { op: 'unlock' }>;
 
 /** Tasks that wait at most; one more is refused as `busy`. */
 const MAX_WAITING = 32;
-const IDLE_MS = 5_000;
 /** How long an unlocker waits for its passphrase, ms. */
 const PASSPHRASE_MS = 5_000;
 
@@ -62,21 +62,14 @@ export class UnlockPool {
     this.#cores = options.cores ?? availableParallelism();
     this.#permits = new Permits(this.#cores, options.memory ?? quarterOfMemory());
     this.#passphraseMs = options.passphraseMs ?? PASSPHRASE_MS;
-    this.#pool = new Piscina({
+    this.#pool = makePool({
       filename: options.filename,
-      minThreads: 0,
       maxThreads: this.#cores,
-      idleTimeout: IDLE_MS,
       maxQueue: MAX_WAITING,
-      // An idle thread that waits in Atomics hears neither timers nor ports.
-      atomics: 'disabled',
-      env: {},
       workerData: { curve: options.curve },
       // JavaScript's part; what scrypt works on lies outside of it.
       resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 },
     });
-    // A thread that dies between two tasks is replaced when the next one comes.
-    this.#pool.on('error', () => {});
   }
 
   /** Makes the keystore's folder ready; once at start, before any other task. */

@@ -1,12 +1,12 @@
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import type { CurveChoice, CurveName } from '../curve/curve.ts';
+import { makePool } from '../host/pool.ts';
 
 /** What a thread is asked: the curve that is in force here, or whether an event is genuine. */
 export type VerifyTask = { choose: CurveChoice } | { raw: string; curve: CurveChoice };
 export type Chosen = { ok: true; curve: CurveName; passedOver: string[] } | { ok: false; refusal: string };
 
 const MAX_WAITING = 256;
-const IDLE_MS = 5_000;
 /** What Piscina says when too many wait. */
 const FULL = 'Task queue is at limit';
 
@@ -24,7 +24,7 @@ export class VerifyPool {
   constructor(filename: string, curve: CurveChoice = 'auto') {
     this.#filename = filename;
     this.#curve = curve;
-    this.#pool = this.#makePool();
+    this.#pool = this.#startPool();
   }
 
   /**
@@ -62,22 +62,11 @@ export class VerifyPool {
    */
   #replace(failed: Piscina): void {
     if (this.#closed || failed !== this.#pool) return;
-    this.#pool = this.#makePool();
+    this.#pool = this.#startPool();
     void failed.destroy();
   }
 
-  #makePool(): Piscina {
-    const pool = new Piscina({
-      filename: this.#filename,
-      minThreads: 0,
-      maxThreads: 1,
-      idleTimeout: IDLE_MS,
-      maxQueue: MAX_WAITING,
-      atomics: 'disabled',
-      env: {},
-    });
-    // A thread that dies between two tasks is replaced when the next one comes.
-    pool.on('error', () => {});
-    return pool;
+  #startPool(): Piscina {
+    return makePool({ filename: this.#filename, maxThreads: 1, maxQueue: MAX_WAITING });
   }
 }
