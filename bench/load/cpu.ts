@@ -13,7 +13,7 @@ export function cpuOf(pid: number): number {
 }
 
 const LOOK_EVERY_MS = 250;
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 
 /** Waits until a process has nothing left to do: threads that are still starting would count as work on requests. */
 export async function idle(pid: number): Promise<void> {

@@ -7,6 +7,8 @@ const FLAGS = [
   // A heap may grow by so much of what lives in it before the next full collection; by itself V8 lets small ones grow
   // to several times that, and what was garbage stays resident.
   '--heap-growing-percent=30',
+  // When a thread has collected at rest (rest.ts), V8 would do it twice more some seconds later: 25 ms each, for nothing.
+  '--no-memory-reducer',
   // Each thread would have its own view of V8's built-in functions, for calls that are a little shorter: no gain that could
   // be measured, and up to 1.7 MiB a thread.
   '--no-short-builtin-calls',
