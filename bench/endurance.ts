@@ -7,7 +7,7 @@
 import { curveSvg } from './draw.ts';
 import { Load } from './load/load.ts';
 import { rssOf, threadsOf } from './load/rss.ts';
-import { publish, type Row, shown } from './measure.ts';
+import { mean, publish, type Row, shown } from './measure.ts';
 import { benchOptions } from './options.ts';
 import { startRedoubt } from './peers/redoubt.ts';
 
@@ -65,7 +65,3 @@ const svg = {
   ),
 };
 publish('endurance', `sign_event, ${total} requests to one process, ${options.curve}`, rows, { notes, runs, svg });
-
-function mean(values: number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}

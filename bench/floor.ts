@@ -9,7 +9,8 @@
  * once, as many keys' threads do: what that costs is the machine's part, not the daemon's.
  */
 import { Floor } from './floor/floor.ts';
-import { inTurn, inTurnOf, publish, type Row, ratio, spread } from './measure.ts';
+import type { Sample } from './floor/work.ts';
+import { inTurn, inTurnOf, mean, publish, type Row, ratio, spread } from './measure.ts';
 import { benchOptions, numbers, words } from './options.ts';
 
 const options = benchOptions(
@@ -30,8 +31,7 @@ const cpu = samples.map((of) => of.map((sample) => sample.cpu));
 const rows: Row[] = backends.map((backend, i) => ({
   backend,
   'at once': 1,
-  'CPU us a request': spread(cpu[i]!),
-  'wall us a request': spread(samples[i]!.map((sample) => sample.wall)),
+  ...figures(samples[i]!),
   [`CPU / ${backends[0]}`]: ratio(cpu[i]!, cpu[0]!),
 }));
 for (const backend of words(options.crowded)) {
@@ -46,29 +46,23 @@ publish(
 /** So many processes at once, and one of them alone, in turn. */
 async function crowd(backend: string, size: number): Promise<Row> {
   console.error(`${backend}: ${size} at once`);
-  const crowd = await Promise.all(Array.from({ length: size }, () => start(backend)));
+  const processes = await Promise.all(Array.from({ length: size }, () => start(backend)));
   const [alone, together] = await inTurnOf(
     Number(options.rounds),
-    () => crowd[0]!.sample(),
+    () => processes[0]!.sample(),
     async () => {
-      const samples = await Promise.all(crowd.map((floor) => floor.sample()));
+      const samples = await Promise.all(processes.map((floor) => floor.sample()));
       return { cpu: mean(samples.map(({ cpu }) => cpu)), wall: mean(samples.map(({ wall }) => wall)) };
     },
   );
-  for (const floor of crowd) floor.close();
-  const cpu = together.map((sample) => sample.cpu);
-  return {
-    backend,
-    'at once': size,
-    'CPU us a request': spread(cpu),
-    'wall us a request': spread(together.map((sample) => sample.wall)),
-    'CPU / alone': ratio(
-      cpu,
-      alone.map((sample) => sample.cpu),
-    ),
-  };
+  for (const floor of processes) floor.close();
+  const [ours, least] = [together, alone].map((of) => of.map(({ cpu }) => cpu));
+  return { backend, 'at once': size, ...figures(together), 'CPU / alone': ratio(ours!, least!) };
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+function figures(samples: readonly Sample[]): Row {
+  return {
+    'CPU us a request': spread(samples.map(({ cpu }) => cpu)),
+    'wall us a request': spread(samples.map(({ wall }) => wall)),
+  };
 }

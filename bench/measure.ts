@@ -43,6 +43,10 @@ export function spread(values: readonly number[]): Spread {
   return { median, min: sorted[0]!, max: sorted.at(-1)! };
 }
 
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /**
  * Takes a sample of each subject in turn (A B A B), so that what disturbs the machine disturbs them alike.
  *

@@ -8,11 +8,11 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openAdmin } from '../test/support/rpc.ts';
+import { adminOf } from '../test/support/provision.ts';
 import { Client } from './load/client.ts';
 import { idle } from './load/cpu.ts';
 import { rssOf, threadsOf } from './load/rss.ts';
-import { inTurnOf, publish, type Row, shown, spread } from './measure.ts';
+import { inTurn, inTurnOf, publish, type Row, shown, spread } from './measure.ts';
 import { benchOptions, numbers, words } from './options.ts';
 import { startThreads } from './peers/threads.ts';
 import { prepareInstallation } from './prepare/installation.ts';
@@ -54,14 +54,11 @@ for (const backend of words(options.backends)) {
       `${backend}, ${keys} active: ${shown(times)} x an empty thread; target at most ${target} x: ${met(times.median <= target)}.`,
     );
   }
-  const idleMib: { [what: string]: number[] } = { 'idle, every key locked': [], 'idle, one key unlocked': [] };
-  for (let round = 0; round < rounds; round++) {
-    const { locked, unlocked } = await idleDaemon(backend);
-    idleMib['idle, every key locked']!.push(locked);
-    idleMib['idle, one key unlocked']!.push(unlocked);
-  }
-  for (const [what, figures] of Object.entries(idleMib)) {
-    const mib = spread(figures);
+  const [atRest] = await inTurn([backend], rounds, idleDaemon);
+  for (const [what, mib] of [
+    ['idle, every key locked', spread(atRest!.map(({ locked }) => locked))],
+    ['idle, one key unlocked', spread(atRest!.map(({ unlocked }) => unlocked))],
+  ] as const) {
     rows.push({ backend, what, MiB: mib });
     notes.push(`${backend}, ${what}: target at most ${IDLE_MIB} MiB: ${met(mib.median <= IDLE_MIB)}.`);
   }
@@ -84,9 +81,8 @@ async function idleDaemon(backend: string): Promise<{ locked: number; unlocked: 
   };
   try {
     const unlocked = await rested();
-    const { relay, daemon_pubkey } = daemon.quickstart;
-    const admin = await openAdmin(daemon.adminSecretKey(), daemon_pubkey, relay);
-    await admin.call('lock_keys', []);
+    const admin = await adminOf(daemon);
+    await admin.result('lock_keys', []);
     admin.close();
     await daemon.stop();
     return { unlocked, locked: await rested() };

@@ -152,7 +152,12 @@ export const schema = z.object({
     .nullable()
     .prefault(null)
     .meta(text('keys that have a thread at once', { byDefault: "what fits in a quarter of the machine's memory" })),
-  blankWorkers: z.int().min(0).max(64).prefault(2).meta(text('threads kept warm for keys that become active')),
+  blankWorkers: z
+    .int()
+    .min(0)
+    .max(64)
+    .prefault(2)
+    .meta(text('threads kept warm, at most, for unlocked keys that have none')),
   auditRetentionDays: z.int().min(1).max(36_500).prefault(90).meta(text('days for which audit rows are kept')),
   kindsNotInAll: z
     .array(z.int().min(0).max(65_535))

@@ -1,7 +1,7 @@
 import type { Clock } from '../actor/clock.ts';
 import type { Body } from '../actor/protocol.ts';
 import type { AdminToMain, AutounlockState } from '../admin/protocol.ts';
-import type { AutounlockInspection, AutounlockSources, UnlockResult } from '../keystore/protocol.ts';
+import { type AutounlockInspection, type AutounlockSources, type UnlockResult, WRONG } from '../keystore/protocol.ts';
 import type { LogLine, Outcome } from '../policy/protocol.ts';
 import type { Custody, KeyGroup, KnownKey, Source } from './custody.ts';
 
@@ -196,7 +196,7 @@ export class Autounlock {
       this.#failed.set(name, error);
       this.#log('error', `autounlock: ${name} failed: ${error}`);
     }
-    const others = [...this.#failed].filter(([, error]) => error === 'wrong passphrase' || error === NOT_GIVEN);
+    const others = [...this.#failed].filter(([, error]) => error === WRONG || error === NOT_GIVEN);
     if (others.length > 0) {
       const names = others.map(([name]) => name).join(', ');
       const what =

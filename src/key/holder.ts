@@ -4,10 +4,11 @@ import { Link, type PortLike } from '../actor/link.ts';
 import { type Body, wipe } from '../actor/protocol.ts';
 import { takeInSecret } from '../actor/secret-port.ts';
 import type { Curve } from '../curve/curve.ts';
+import { WRONG } from '../keystore/protocol.ts';
 import { StageReporter } from '../metrics/stage-reporter.ts';
 import { bytesToHex } from '../nip46/hex.ts';
 import { KeyActor } from './actor.ts';
-import { DAMAGED, type Opening, openFrom, WRONG } from './opening.ts';
+import { DAMAGED, type Opening, openFrom } from './opening.ts';
 import { PolicyDoor } from './policy-door.ts';
 import type { KeySettings, KeyToMain, MainToKey } from './protocol.ts';
 

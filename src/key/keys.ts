@@ -98,9 +98,9 @@ export class Keys {
   /** How many keys may want a thread at any moment and have none; counted up to `most`. */
   withoutThread(most: number): number {
     let count = 0;
-    for (const key of this.#keys.values()) {
+    for (const { state } of this.#keys.values()) {
       if (count >= most) break;
-      if (key.isWithoutThread) count++;
+      if (state === 'inactive' || state === 'expected') count++;
     }
     return count;
   }

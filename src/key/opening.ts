@@ -3,7 +3,7 @@ import { openLegacy } from '../../prisma-compat/open-legacy.ts';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import { messageOn } from '../actor/secret-port.ts';
 import type { Curve, PrivateKey } from '../curve/curve.ts';
-import { UNANSWERED, type Unsealing } from '../keystore/protocol.ts';
+import { UNANSWERED, type Unsealing, WRONG } from '../keystore/protocol.ts';
 import { openSealed } from '../keystore/seal.ts';
 import { deriveReplayKey } from '../nip46/envelope.ts';
 import { bytesToHex } from '../nip46/hex.ts';
@@ -11,7 +11,6 @@ import { bytesToHex } from '../nip46/hex.ts';
 /** The key and the key of its replay hash, both the caller's to wipe. */
 export type Opening = { ok: true; key: PrivateKey; replayKey: Secret } | { ok: false; refusal: string };
 
-export const WRONG = 'wrong passphrase';
 export const DAMAGED = 'key file is damaged';
 
 /** Opens the key whose `Unsealing` the vault has put on the port. @param pubkey whose it must be; '' any */

@@ -66,11 +66,6 @@ export class VirtualKey {
     return this.state !== 'locked';
   }
 
-  /** Whether it takes requests, or is about to, and no thread holds it. */
-  get isWithoutThread(): boolean {
-    return this.state === 'inactive' || this.state === 'expected';
-  }
-
   /** Whether a thread holds it that takes one of the places. */
   get isActive(): boolean {
     return this.state === 'active' && !this.#isPlaceless;

@@ -5,7 +5,7 @@ import { KeystoreFiles } from './files.ts';
 import { findSlot } from './find-slot.ts';
 import { Lock } from './lock.ts';
 import { takeIn, wipeMessage } from './passphrase-port.ts';
-import type { ChangeResult, PoolTask, SealedKey, Slot } from './protocol.ts';
+import { type ChangeResult, type PoolTask, type SealedKey, type Slot, WRONG } from './protocol.ts';
 import { openSealed, seal } from './seal.ts';
 import { whyClosed } from './unlock.ts';
 
@@ -13,8 +13,6 @@ type ChangeTask = Extract<PoolTask, { op: 'change' }>;
 /** A slot that the old passphrase was tried on. */
 type Old = { slot: Slot; kek: Secret; isRight: boolean };
 type New = { slot: Slot; kek: Secret };
-
-const WRONG = 'wrong passphrase';
 
 /**
  * Seals keys anew, under the slot of another passphrase. That slot is durable first, and then each key file is replaced

@@ -20,6 +20,8 @@ export type SealedKey = {
 /** One passphrase's parameters in `keystore.json`. */
 export type Slot = { id: string; salt: string; logN: number; r: 8; p: 1; check: string };
 
+/** Refusal of whoever brought a passphrase that does not open the key. */
+export const WRONG = 'wrong passphrase';
 /** Refusal of whoever got nothing from the vault. */
 export const UNANSWERED = 'the vault did not answer: try again';
 

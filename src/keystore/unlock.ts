@@ -4,7 +4,15 @@ import { checkHolds, deriveKek, deriveUnsealingKey } from './derive.ts';
 import { KeystoreFiles } from './files.ts';
 import { keep, type VaultLink } from './keep.ts';
 import { takeIn, wipeMessage } from './passphrase-port.ts';
-import { type PoolTask, type SealedKey, type Slot, UNANSWERED, type UnlockResult, type Unsealing } from './protocol.ts';
+import {
+  type PoolTask,
+  type SealedKey,
+  type Slot,
+  UNANSWERED,
+  type UnlockResult,
+  type Unsealing,
+  WRONG,
+} from './protocol.ts';
 import { openSealed } from './seal.ts';
 import { idHolds } from './slot.ts';
 
@@ -118,10 +126,10 @@ async function unlockKey(
  *
  * @param isRight whether the slot's check value says that the passphrase is right
  */
-export function whyClosed(unsealing: Unsealing, isRight: boolean): 'key file is damaged' | 'wrong passphrase' | null {
+export function whyClosed(unsealing: Unsealing, isRight: boolean): 'key file is damaged' | typeof WRONG | null {
   const opens = opensWith(unsealing);
   if (isRight !== opens || (!opens && !idHolds(unsealing.slot))) return 'key file is damaged';
-  return opens ? null : 'wrong passphrase';
+  return opens ? null : WRONG;
 }
 
 /** Opens the sealed key to see whether it can be, and overwrites it at once. */

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { handOn } from '../../keystore/passphrase-port.ts';
+import { WRONG } from '../../keystore/protocol.ts';
 import type { Answer } from '../answer.ts';
 import type { Desk } from '../desk.ts';
 import { name, secret } from './fields.ts';
@@ -49,7 +50,7 @@ async function change(keyName: string | null, desk: Desk, { admin, secrets }: Ca
     return desk.main.ask('changePassphrase', { name: keyName, port }, { timeoutMs: CHANGE_MS, transfer: [port] });
   });
   if (!changed.ok) {
-    if (changed.refusal === 'wrong passphrase') desk.wrongPassphrases.failed(...who);
+    if (changed.refusal === WRONG) desk.wrongPassphrases.failed(...who);
     return { ok: false, error: changed.refusal };
   }
   desk.wrongPassphrases.succeeded(...who);

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { handOn } from '../../keystore/passphrase-port.ts';
+import { WRONG } from '../../keystore/protocol.ts';
 import type { Answer } from '../answer.ts';
 import { name, secret } from './fields.ts';
 import { method } from './method.ts';
@@ -37,7 +38,7 @@ export const unlockKey = method({
       if (result.refusal !== undefined) return failure(result.refusal, true);
       const failed = result.failed.find((one) => one.pubkey === row.pubkey) ?? result.failed[0];
       if (failed !== undefined) {
-        if (failed.error === 'wrong passphrase') desk.wrongPassphrases.failed(...who);
+        if (failed.error === WRONG) desk.wrongPassphrases.failed(...who);
         return failure(failed.error);
       }
       desk.wrongPassphrases.succeeded(...who);

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { ActorError, type Secret } from '../../actor/protocol.ts';
 import { handOn } from '../../keystore/passphrase-port.ts';
-import type { UnlockResult } from '../../keystore/protocol.ts';
+import { type UnlockResult, WRONG } from '../../keystore/protocol.ts';
 import type { KeyRow } from '../../policy/protocol.ts';
 import type { Answer } from '../answer.ts';
 import type { Desk } from '../desk.ts';
@@ -150,7 +150,7 @@ class Sweep {
     });
     if (result.refusal !== undefined) return this.#fail(names, result.refusal);
     for (const { name, error } of result.failed) this.#failed.set(name, error);
-    const wrong = result.failed.filter(({ error }) => error === 'wrong passphrase');
+    const wrong = result.failed.filter(({ error }) => error === WRONG);
     const opened = names.filter((name) => !this.#failed.has(name));
     for (const { name } of wrong) wrongPassphrases.failed(`key ${name}`);
     for (const name of opened) wrongPassphrases.succeeded(`key ${name}`);
