@@ -58,7 +58,8 @@ export function signedEventJson(event: NostrEvent & { json?: UnsignedEvent['json
   return `{"id":"${event.id}","pubkey":"${event.pubkey}","created_at":${event.created_at},"kind":${event.kind},"tags":${tags},"content":${content},"sig":"${event.sig}"}`;
 }
 
-export type TemplateChecked = { ok: true; event: UnsignedEvent } | { ok: false; error: string };
+/** `dated`: the template itself said when. */
+export type TemplateChecked = { ok: true; event: UnsignedEvent; dated: boolean } | { ok: false; error: string };
 
 /**
  * `sign_event`'s parameter, made into the event that is to be signed (docs/PROTOCOL.md).
@@ -89,7 +90,8 @@ export function checkTemplate(
 
   const written = { tags: JSON.stringify(tags), content: JSON.stringify(content) };
   const id = idOf(pubkey, created_at, kind, written.tags, written.content);
-  return { ok: true, event: { id, pubkey, created_at, kind, tags, content, json: written } };
+  const event = { id, pubkey, created_at, kind, tags, content, json: written };
+  return { ok: true, event, dated: template.created_at !== undefined };
 }
 
 function invalid(what: string): TemplateChecked {

@@ -80,6 +80,30 @@ test('a retry under the same id, in a new envelope, gets the same signature and 
   client.close();
 });
 
+test('a template without a time, asked for again when its response is gone, is counted as the new event that it is', async () => {
+  await admin.result('create_new_key', ['undated', 'its passphrase']);
+  const paired = await pair(admin, daemon.quickstart, [{ method: 'sign_event', kind: 1, use_count: 2 }], 'undated');
+  const { client } = paired;
+  const params = [JSON.stringify({ kind: 1, content: 'no time', tags: [] })];
+  const ask = () => client.call('sign_event', params, { id: 'undated' });
+  const forget = async () => {
+    await admin.result('lock_key', ['undated']);
+    await admin.result('unlock_key', ['undated', 'its passphrase']);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+  };
+  const ids = new Set<string>();
+  for (let i = 0; i < 2; i++) {
+    const first = await ask();
+    ids.add((JSON.parse(first.result) as SignedEvent).id);
+    assert.equal(await ask(), first, 'while the response is kept it is a retry');
+    await forget();
+  }
+  assert.is((await ask()).error, 'usage limit reached');
+  assert.is(ids.size, 2);
+  assertOnce(paired, 2);
+  client.close();
+});
+
 test('retries that overtake the first try are answered alike and counted once', async () => {
   const paired = await pair(admin, daemon.quickstart, SIGN_COUNTED);
   const { client } = paired;
