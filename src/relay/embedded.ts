@@ -177,13 +177,13 @@ export class EmbeddedRelay {
       this.#busy(event.head, from);
       return;
     }
-    if (!ok) {
-      this.#refused(event.head, from, reason);
-      return;
-    }
     // The daemon knew the id from elsewhere and has not looked at this copy.
     if (reason.startsWith('duplicate:')) {
       this.#duplicate(event.head, from);
+      return;
+    }
+    if (!ok) {
+      this.#refused(event.head, from, reason);
       return;
     }
     this.#accepted(event, from, true);

@@ -289,11 +289,17 @@ embedded('an event that a verdict calls a duplicate is not delivered', async (co
   await start(context);
   const client = await connect(context);
   await client.subscribe('s', {});
-  const { head, raw } = alice.event(ours.pubkey);
-  client.publish(raw);
-  await until(() => context.incoming.length === 1);
-  context.incoming[0]!.verdict!(true, 'duplicate: seen elsewhere');
-  assert.is((await client.next('OK', head.id))[2], true);
+  const verdicts = [
+    [true, 'duplicate: seen elsewhere'],
+    [false, 'duplicate: handled before'],
+  ] as const;
+  for (const [n, [ok, reason]] of verdicts.entries()) {
+    const { head, raw } = alice.event(ours.pubkey);
+    client.publish(raw);
+    await until(() => context.incoming.length === n + 1);
+    context.incoming[n]!.verdict!(ok, reason);
+    assert.is((await client.next('OK', head.id))[2], true, 'NIP-01: the relay has it');
+  }
   await client.settled();
   assert.equal(client.events('s'), []);
 });
