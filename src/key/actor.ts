@@ -10,7 +10,7 @@ import { Envelope, type Opened } from '../nip46/envelope.ts';
 import { Handled } from '../nip46/handled.ts';
 import { type Answer, type Call, expired, methods, type Office, refused } from '../nip46/methods.ts';
 import { relayAuth } from '../nip46/relay-auth.ts';
-import { errorResponse, parseRequest, type Request, successResponse } from '../nip46/request.ts';
+import { type BadRequest, errorResponse, parseRequest, type Request, successResponse } from '../nip46/request.ts';
 import { Responses } from '../nip46/responses.ts';
 import type { SignedEvent } from '../nip46/signed.ts';
 import type { Asked } from '../policy/protocol.ts';
@@ -140,8 +140,6 @@ export class KeyActor {
     if (typeof opened === 'string') return this.#done(seq, '', opened);
     const request = parseRequest(opened.text);
     if (request === null) return this.#done(seq, '', 'dropped: not a request');
-    if ('error' in request) return this.#reply(seq, opened, request, { outcome: 'invalid', error: request.error });
-
     const asked: Asked = {
       client: event.pubkey,
       requestId: request.id,
@@ -160,15 +158,22 @@ export class KeyActor {
     const now = this.#clock.mono();
     const over =
       lane === 'overflow' ? 'overloaded' : this.#rates.take(asked.client, now) ? null : ('rate limited' as const);
-    if (over === null) return now >= asked.expires ? expired() : null;
+    if (over === null && now < asked.expires) return null;
+    // A stranger that comes too late is not looked up any more, and reads no error.
+    if (over === null) return lane === 'stranger' ? { outcome: 'expired', silent: true } : expired();
     if (!this.#complaints.take(asked.client, now)) return { outcome: 'dropped: busy', silent: true };
     return { outcome: over, error: over };
   }
 
-  /** Carries a request out; the same body that is in work already is waited for, and then answered as a retry. */
-  async #once(request: Request, asked: Asked, lane: Lane, pending: () => void): Promise<Answer> {
+  /**
+   * Carries a request out. The same body that is in work already is waited for, which takes no place in the key's queue;
+   * when it was denied, so are its copies (an admin is not asked once for each), else they are answered as retries.
+   */
+  async #once(request: Request | BadRequest, asked: Asked, lane: Lane, pending: () => void): Promise<Answer> {
     for (let first = this.#inWork.get(asked.body); first !== undefined; first = this.#inWork.get(asked.body)) {
-      await first;
+      pending();
+      const answer = await first;
+      if (answer.outcome === 'denied') return answer;
     }
     const work = this.#carryOut({ request, asked, pending }, lane);
     this.#inWork.set(asked.body, work);
@@ -179,18 +184,20 @@ export class KeyActor {
     }
   }
 
-  async #carryOut(call: Call, lane: Lane): Promise<Answer> {
+  async #carryOut(call: Omit<Call, 'request'> & { request: Request | BadRequest }, lane: Lane): Promise<Answer> {
     const { request, asked } = call;
     const method = methods.get(request.method);
+    const isBad = 'error' in request;
     // A stranger reads no error, not even that a method is unknown: another signer may hold this key.
-    const needsBinding = method === undefined || (lane === 'stranger' && request.method !== 'connect');
-    if (needsBinding) {
+    const connects = request.method === 'connect' && !(isBad && this.#limits.answerUnknown === 'none');
+    if (!connects && (isBad || method === undefined || lane === 'stranger')) {
       const ping = { ...asked, method: 'ping' as const, kind: null, eventId: null, peer: null, recheck: true };
       const decision = await this.#office.policy.decide(ping);
       if (!decision.ok) return this.#refuseStranger(asked, refused(decision));
     }
+    if (isBad) return { outcome: 'invalid', error: request.error };
     if (method === undefined) return { outcome: 'invalid', error: `unknown method ${request.method.slice(0, 64)}` };
-    return method(this.#office, call);
+    return method(this.#office, { ...call, request });
   }
 
   #refuseStranger(asked: Asked, answer: Answer): Answer {

@@ -24,7 +24,7 @@ export interface Shown {
  * @param decide asks the rules, with an admin's pass if there is one; `final` for their last word
  */
 export async function permitted(
-  { admins }: Office,
+  { admins, clock }: Office,
   { request, asked, pending }: Call,
   decide: (more: { pass?: string; final?: true }) => Promise<Decision>,
   shown: () => Shown,
@@ -39,6 +39,8 @@ export async function permitted(
     const subject = createHash('sha256').update(JSON.stringify(request.params)).digest('hex');
     const question = { client: asked.client, method, kind, param: shorten(param), description, stranger, subject };
     const answer = await admins.ask(question, asked.expires);
+    // Too late to be carried out: nobody allowed it in time.
+    if (clock.mono() >= asked.expires) return { ok: false, refusal: 'not authorized' };
     if (answer.verdict === 'no') break;
     decision = await decide(answer.pass === null ? {} : { pass: answer.pass });
   }

@@ -140,6 +140,8 @@ function cipher(
   encrypt: (peer: Peer, text: string, nonce: Uint8Array) => string,
 ): Method {
   return withPeer(method, (office, { pubkey, text, given }, keep) => {
+    // What has no UTF-8 would come out as another text than went in.
+    if (!text.isWellFormed()) return { outcome: 'invalid', error: 'invalid params: half of a surrogate pair' };
     const nonce = given?.nonce ?? randomBytes(nonceBytes);
     try {
       const ciphertext = encrypt(office.conversations.with(pubkey), text, nonce);

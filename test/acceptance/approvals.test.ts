@@ -214,6 +214,18 @@ test('the same asked twice at once is one question, and both are answered', asyn
   assert.is(questions().length, 1);
 });
 
+test('copies of one request are one question, and are denied with it', async () => {
+  const params = [template(7)];
+  const copies = Array.from({ length: 4 }, (_, i) =>
+    client.request('sign_event', params, { id: 'copied', createdAt: Math.floor(Date.now() / 1000) - i }),
+  );
+  for (const { event } of copies) client.sendEvent(event);
+  decide((await question()).id, ['deny']);
+  await until('all are answered', () => client.received.filter(({ id }) => id === 'copied').length === copies.length);
+  assert.ok(client.received.every(({ id, error }) => id !== 'copied' || error === 'not authorized'));
+  assert.is(questions().length, 1);
+});
+
 test('a rule that is written for one answers the others that wait for it, at once', async () => {
   const late = lines('approval: no answer in time').length;
   const answers = [sign(7), sign(7), sign(7)];

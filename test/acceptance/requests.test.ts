@@ -166,6 +166,8 @@ test('parameters may be missing or null; what is not a list of strings is refuse
   for (const method of CIPHERS) {
     assert.match(refusal(await call({ method }))!, /^invalid params: /);
     assert.match(refusal(await call({ method, params: ['f'.repeat(64), 'x'] }))!, /^invalid params: /);
+    const half = { method, params: [getPublicKey(generateSecretKey()), 'a\ud800'] };
+    assert.match(refusal(await call(half))!, /^invalid params: /, 'it has no UTF-8');
     // NIP-04 can encrypt nothing; NIP-44 cannot.
     if (method === 'nip04_encrypt') continue;
     assert.match(refusal(await call({ method, params: [getPublicKey(generateSecretKey())] }))!, /^invalid params: /);
@@ -257,7 +259,12 @@ test('an unknown method is told to clients, and to strangers nothing', async () 
   const before = await dropped(daemon, 'no binding');
   const methods = ['no_such_method', 'ping', 'get_public_key', 'switch_relays', 'get_relays', 'logout', 'disconnect'];
   for (const method of methods) stranger.sendEvent(stranger.request(method, []).event);
-  await until('all are dropped', async () => (await dropped(daemon, 'no binding')) === before + methods.length);
+  // Nor that a request is malformed.
+  for (const params of [{}, [7]]) {
+    const body = JSON.stringify({ id: 'malformed', method: 'ping', params });
+    stranger.sendEvent(stranger.request('', [], { body }).event);
+  }
+  await until('all are dropped', async () => (await dropped(daemon, 'no binding')) === before + methods.length + 2);
   assert.is(await client.result('ping'), 'pong');
   assert.equal(stranger.received, []);
   stranger.close();

@@ -9,6 +9,7 @@ import type { Policy } from '../../src/key/policy-door.ts';
 import { StageReporter } from '../../src/metrics/stage-reporter.ts';
 import { deriveReplayKey } from '../../src/nip46/envelope.ts';
 import type { SignedEvent } from '../../src/nip46/signed.ts';
+import type { Asked } from '../../src/policy/protocol.ts';
 import { random } from '../keystore/setup.ts';
 import { movableClock } from '../policy/rig.ts';
 
@@ -30,17 +31,19 @@ const yes = async () => {
 };
 const policy: Policy = { attach: () => {}, decide: yes, connect: yes, logout: yes, relayAuth: yes };
 
+const nobody = () => Promise.reject(new Error('no admin is here'));
+
 interface Done {
   outcome: string;
   response: SignedEvent | null;
 }
 
-function actor() {
+function actor(decisions = policy, ask: () => Promise<unknown> = nobody) {
   const done: Done[] = [];
   const main = {
     tell: (type: string, body: unknown) => void (type === 'done' && done.push(body as Done)),
     tellSoon: () => {},
-    ask: () => Promise.reject(new Error('no admin is here')),
+    ask,
   };
   const secret = asSecret(new Uint8Array(privateKey));
   const key = nobleCurve(random).openKey(secret);
@@ -60,7 +63,7 @@ function actor() {
     nobleCurve(random),
     key,
     deriveReplayKey(secret),
-    policy,
+    decisions,
     settings,
     clock,
     times,
@@ -140,6 +143,22 @@ test('a request whose deadline passed while it was decided is not signed', async
     assert.is(done.outcome, 'expired');
     assert.equal(read(done).error, 'request expired');
   }
+});
+
+test('a request whose deadline passed while an admin was asked is not authorized', async () => {
+  const ask = { label: null, stranger: false };
+  // As the way to the policy actor answers: too late is no decision.
+  const asks = async ({ expires }: Pick<Asked, 'expires'>) =>
+    clock.mono() < expires
+      ? { ok: false as const, refusal: 'not authorized' as const, ask }
+      : { ok: false as const, refusal: 'audit log unavailable' as const };
+  const silent = async () => {
+    clock.advance(DEADLINE_MS);
+    return { verdict: 'no', pass: null };
+  };
+  const done = await actor({ ...policy, decide: asks }, silent).handle(request('sign_event', [template()]));
+  assert.is(done.outcome, 'denied');
+  assert.is(read(done).error, 'not authorized');
 });
 
 test('what is a message of the RPC is decrypted for nobody', async () => {
