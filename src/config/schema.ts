@@ -151,7 +151,11 @@ export const schema = z.object({
     .min(1)
     .nullable()
     .prefault(null)
-    .meta(text('keys that have a thread at once', { byDefault: "what fits in a quarter of the machine's memory" })),
+    .meta(
+      text('keys that have a thread at once; one that only waits for an admin keeps its own beside them', {
+        byDefault: "what fits in a quarter of the machine's memory",
+      }),
+    ),
   blankWorkers: z
     .int()
     .min(0)

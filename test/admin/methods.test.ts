@@ -145,12 +145,25 @@ test('create_new_policy and get_policies', async () => {
   });
 });
 
+test('a policy may be made empty, for rules that are added one by one', async () => {
+  assert.equal(await result('create_new_policy', { name: 'empty', rules: [] }), ['ok']);
+  const [{ id, rules }] = (await result('get_policies')) as [{ id: number; rules: unknown[] }];
+  assert.equal(rules, []);
+  assert.equal(await result('add_policy_rule', String(id), { method: 'sign_event', kind: 1 }), ['ok']);
+  const [filled] = (await result('get_policies')) as [{ rules: unknown[] }];
+  assert.is(filled.rules.length, 1);
+});
+
 test('create_new_policy refuses what is no policy, and names what is wrong', async () => {
   const refused: [unknown, string][] = [
     ['{', 'policy is not JSON'],
     ['[]', 'policy must be JSON {"name", "description"?, "expires_at"?, "rules"}'],
     [{ rules: [{ method: 'ping' }] }, 'policy.name must be text'],
-    [{ name: 'p', rules: [] }, 'policy.rules is empty: a policy without rules grants nothing'],
+    [{ name: 'nul\0', rules: [] }, 'policy.name has a NUL character or half of a surrogate pair'],
+    [
+      { name: 'p', description: '\ud800', rules: [] },
+      'policy.description has a NUL character or half of a surrogate pair',
+    ],
     [
       { name: 'p', rules: [{ method: 'ping' }, { method: 'sign_event', kind: 70_000 }] },
       'policy.rules[1].kind must be a number from 0 to 65535, or "all"',
@@ -287,6 +300,7 @@ test('issue_token: the token and its URL in one step', async () => {
   assert.is(await of({ policy_name: 'demo' }), '2 policies are named "demo": say which by policy_id (1, 2)');
   assert.is(await of({ policy_name: 'x' }), 'no policy named "x": get_policies lists them');
   assert.is(await of({}), 'Invalid params: policy_id or policy_name is missing');
+  assert.is(await of({ policy_id: 1, policy_name: 'x' }), 'Invalid params: policy_id and policy_name are both given');
   assert.is(
     await of({ policy_id: 1, expires_in_hours: 1, expires_at: at }),
     'Invalid params: expires_in_hours and expires_at exclude each other',

@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { readPubkey } from '../npub.ts';
 
 const HUNDRED_YEARS_H = 876_000;
+const UNSTORABLE = 'has a NUL character or half of a surrogate pair';
 
 /** The name of a key that is to be. */
 export const newKeyName = z
@@ -12,9 +13,15 @@ export const newKeyName = z
 /** The name of something that exists; older installations have names of every kind. */
 export const name = z
   .string('must be text')
-  .check(z.minLength(1, 'is empty'), z.maxLength(256, 'is longer than 256 characters'));
+  .check(
+    z.minLength(1, 'is empty'),
+    z.maxLength(256, 'is longer than 256 characters'),
+    z.refine(isStorable, UNSTORABLE),
+  );
 
-export const text = z.string('must be text').check(z.maxLength(1024, 'is longer than 1024 characters'));
+export const text = z
+  .string('must be text')
+  .check(z.maxLength(1024, 'is longer than 1024 characters'), z.refine(isStorable, UNSTORABLE));
 
 /** A secret's text was taken out before this is looked at: what is left of it is an empty string. */
 export const secret = z.literal('', 'must be text');
@@ -109,6 +116,11 @@ export const page = json(
   ),
 );
 export type Page = z.infer<typeof page>;
+
+/** What the database would refuse, or give back as another text. */
+function isStorable(value: string): boolean {
+  return value.isWellFormed() && !value.includes('\0');
+}
 
 /** A number as text is the number. */
 function numeric(value: unknown): unknown {

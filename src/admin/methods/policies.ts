@@ -12,12 +12,7 @@ const newPolicy = json(
       name,
       description: z.optional(z.nullable(text)),
       expires_at: z.optional(date),
-      rules: z
-        .array(rule, 'must be a list of rules')
-        .check(
-          z.minLength(1, 'is empty: a policy without rules grants nothing'),
-          z.maxLength(500, 'has more than 500 rules'),
-        ),
+      rules: z.array(rule, 'must be a list of rules').check(z.maxLength(500, 'has more than 500 rules')),
     },
     'must be JSON {"name", "description"?, "expires_at"?, "rules"}',
   ),

@@ -108,8 +108,12 @@ async function findPolicy(
     policy_name: policyName,
   }: { policy_id?: number | null | undefined; policy_name?: string | null | undefined },
 ): Promise<Outcome<number>> {
-  if (id !== undefined && id !== null) return { ok: true, value: id };
-  if (policyName === undefined || policyName === null) {
+  const isNamed = policyName !== undefined && policyName !== null;
+  if (id !== undefined && id !== null) {
+    if (isNamed) return { ok: false, refusal: 'Invalid params: policy_id and policy_name are both given' };
+    return { ok: true, value: id };
+  }
+  if (!isNamed) {
     return { ok: false, refusal: 'Invalid params: policy_id or policy_name is missing' };
   }
   const found = await desk.policy.ask('findPolicies', { name: policyName });
