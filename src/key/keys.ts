@@ -1,4 +1,5 @@
 import type { Incoming } from '../relay/protocol.ts';
+import { Forged } from './forged.ts';
 import { Places } from './places.ts';
 import type { KeySettings } from './protocol.ts';
 import type { Strangers } from './strangers.ts';
@@ -38,6 +39,7 @@ export class Keys {
   readonly #named = new Map<string, VirtualKey>();
   readonly #places: Places;
   readonly #bound = new Map<string, Bound>();
+  readonly #forged = new Forged();
   #asking = 0;
   readonly #loading = new Map<string, Incoming[]>();
   #accepting = true;
@@ -45,7 +47,12 @@ export class Keys {
   constructor(around: Omit<Surroundings, 'takeThread' | 'rested' | 'events'>, options: KeysOptions) {
     const events = { activations: 0, passivations: 0, crashes: 0 };
     const rested = () => this.#places.makeRoom();
-    this.#around = Object.assign(around, { events, takeThread: () => this.#takeThread(), rested });
+    const told = around.finished;
+    const finished: Surroundings['finished'] = (key, incoming, method, outcome, ms) => {
+      if (outcome === 'dropped: signature') this.#forged.note(incoming.head.pubkey, incoming.arrived);
+      told(key, incoming, method, outcome, ms);
+    };
+    this.#around = Object.assign(around, { events, takeThread: () => this.#takeThread(), rested, finished });
     this.#options = options;
     this.#places = new Places(options.maxActive, () => this.#keys.values());
   }
@@ -138,8 +145,11 @@ export class Keys {
     }
     const bound = this.#bound.get(key.name);
     if (bound === undefined) return this.#hold(key, incoming);
-    if (bound.clients.has(incoming.head.pubkey)) return key.post(incoming, 'normal');
-    void (bound.all ? this.#examine(key, incoming) : this.#lookUp(key, bound, incoming));
+    if (!bound.clients.has(incoming.head.pubkey)) {
+      void (bound.all ? this.#examine(key, incoming, 'stranger') : this.#lookUp(key, bound, incoming));
+    } else if (this.#forged.suspects(incoming.head.pubkey, incoming.arrived)) {
+      void this.#examine(key, incoming, 'normal');
+    } else key.post(incoming, 'normal');
   }
 
   /** The policy actor bound a client. */
@@ -177,9 +187,12 @@ export class Keys {
     await Promise.all([...this.#keys.values()].map((key) => key.lock()));
   }
 
-  async #examine(key: VirtualKey, incoming: Incoming): Promise<void> {
-    const refusal = await this.#options.strangers.examine(incoming);
-    if (refusal === null) return key.post(incoming, 'stranger');
+  async #examine(key: VirtualKey, incoming: Incoming, lane: 'normal' | 'stranger'): Promise<void> {
+    const { strangers } = this.#options;
+    const refusal = await (lane === 'stranger' ? strangers.examine(incoming) : strangers.verify(incoming));
+    if (refusal === null) return key.post(incoming, lane);
+    if (lane === 'normal' && refusal === 'strangers: signature')
+      this.#forged.note(incoming.head.pubkey, incoming.arrived);
     this.#around.dropped(refusal);
     incoming.verdict?.(
       false,
@@ -195,7 +208,7 @@ export class Keys {
     const isClient = await this.#answerOf(() => this.#options.isClient(key.name, client));
     this.#asking--;
     if (isClient === undefined) return incoming.verdict?.(false, 'error: busy');
-    if (!isClient) return this.#examine(key, incoming);
+    if (!isClient) return this.#examine(key, incoming, 'stranger');
     if (bound.clients.size >= MOST_REMEMBERED) bound.clients = new Set();
     bound.clients.add(client);
     this.route(incoming);

@@ -2,6 +2,8 @@ import type { VerifyPool } from '../nip46/verify-pool.ts';
 import type { Incoming } from '../relay/protocol.ts';
 import { ClientRates } from './rate.ts';
 
+export type StrangerRefusal = 'strangers: rate' | 'strangers: busy' | 'strangers: signature';
+
 /**
  * The gate for events of clients that are not bound to the key: verified by a stateless worker before they may
  * activate anything, so many a second for each key and in all. Strangers can neither thrash activation nor fill a
@@ -24,10 +26,15 @@ export class Strangers {
     this.#total = new ClientRates(total, total, 1);
   }
 
-  /** Why the event is refused, or null when it may pass. */
-  async examine(incoming: Incoming): Promise<'strangers: rate' | 'strangers: busy' | 'strangers: signature' | null> {
+  /** Why a stranger's event is refused, or null when it may pass. */
+  async examine(incoming: Incoming): Promise<StrangerRefusal | null> {
     if (!this.#perKey.take(incoming.head.p, incoming.arrived)) return 'strangers: rate';
     if (!this.#total.take('', incoming.arrived)) return 'strangers: rate';
+    return this.verify(incoming);
+  }
+
+  /** The same for an event in the name of a bound client, which has no such rate. */
+  async verify(incoming: Incoming): Promise<StrangerRefusal | null> {
     const verified = await this.#pool.verify(incoming.raw);
     if (verified === 'busy') return 'strangers: busy';
     return verified ? null : 'strangers: signature';

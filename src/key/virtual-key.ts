@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type Body, Transferred } from '../actor/protocol.ts';
-import { Restarts } from '../actor/restarts.ts';
+import { DEFAULT_RESTARTS, Restarts } from '../actor/restarts.ts';
 import { TransientMap } from '../actor/transient-map.ts';
 import { UNANSWERED } from '../keystore/protocol.ts';
 import type { Incoming } from '../relay/protocol.ts';
@@ -8,7 +8,7 @@ import { Errands } from './errands.ts';
 import type { InFlight } from './in-flight.ts';
 import { laneOf } from './lanes.ts';
 import type { KeyToMain } from './protocol.ts';
-import type { Surroundings } from './surroundings.ts';
+import { NO_THREAD, type Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
 import { verdictText } from './verdict-text.ts';
 
@@ -156,7 +156,7 @@ export class VirtualKey {
       incoming.verdict?.(false, 'error: this key is not available');
       return;
     }
-    const lane = laneOf(incoming.head.pubkey, wanted, this.#inFlight, this.queued, this.#around.keyQueue);
+    const lane = laneOf(incoming, wanted, this.#inFlight, this.queued, this.#around.keyQueue);
     if (lane === null) {
       this.#around.dropped('key queue full');
       incoming.verdict?.(false, 'rate-limited: this key is overloaded');
@@ -198,9 +198,8 @@ export class VirtualKey {
   /** Ends a thread that has not finished an event long after its deadline: an endless loop must not hold its key. */
   checkHung(now: number): void {
     if (this.state !== 'active') return;
-    const oldest = this.#inFlight.values().next().value;
-    if (oldest === undefined) return;
-    const age = now - Math.max(oldest.incoming.arrived, this.activeSince);
+    const oldest = this.#inFlight.values().next().value?.incoming.arrived ?? now;
+    const age = now - Math.max(oldest, this.activeSince);
     if (age > this.#around.limits.requestDeadline + HUNG_AFTER_MS) this.#thread?.kill('it hung');
   }
 
@@ -215,7 +214,7 @@ export class VirtualKey {
     const locks = this.#locks;
     const thread = await this.#around.takeThread();
     if (this.#over(locks)) return void thread?.end();
-    if (thread === null) return this.#crashed('no thread could be started');
+    if (thread === null) return this.#crashed(NO_THREAD);
 
     this.#thread = thread;
     let crashed = false;
@@ -353,7 +352,9 @@ export class VirtualKey {
       entry.incoming.verdict?.(false, 'error: the signer failed on this event');
     }
     this.#errands.start(null);
-    const delay = this.#restarts.next(this.#around.clock.mono());
+    // Where no thread starts it is not the key that is at fault: it is tried again for as long as it takes.
+    const none = reason === NO_THREAD ? DEFAULT_RESTARTS.maxDelayMs : null;
+    const delay = this.#restarts.next(this.#around.clock.mono()) ?? none;
     if (delay === null) return this.#quarantine(`crash loop: ${reason}`);
     this.#around.log('error', `key actor crashed (${reason}), restarting`, { key: this.name, delayMs: delay });
     this.state = 'activating';
@@ -363,7 +364,7 @@ export class VirtualKey {
       // Without work waiting it may as well stay without a thread.
       if (this.#inFlight.size > 0 || this.#errands.areWaiting) void this.#activate();
       else this.state = 'inactive';
-    }, delay);
+    }, delay).unref();
     this.#settle();
   }
 

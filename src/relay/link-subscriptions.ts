@@ -114,6 +114,8 @@ export class LinkSubscriptions {
   closed(id: string, reason: string, now: number): boolean {
     const sent = this.#sent.get(id);
     if (sent === undefined) return false;
+    // Said again it is no news, whatever the reason is now: each would be a line in the log.
+    if (sent.state === 'closed') return true;
     const closings = this.#closings.get(id) ?? 0;
     this.#closings.set(id, closings + 1);
     sent.state = 'closed';

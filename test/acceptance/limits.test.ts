@@ -10,6 +10,7 @@ import * as assert from 'uvu/assert';
 import { TestDaemon } from '../support/daemon.ts';
 import { auditRows, lockDatabase, usesCounted } from '../support/database.ts';
 import { printFigures } from '../support/figures.ts';
+import { dropped } from '../support/metrics.ts';
 import { adminOf, createPolicy, issueToken, type Paired, pair } from '../support/provision.ts';
 import { parseBunkerUrl, RpcClient, type RpcResponse } from '../support/rpc.ts';
 import { quickFinalize } from '../support/sign.ts';
@@ -125,6 +126,23 @@ test('a client that asks too much is told so, and another notices nothing', asyn
   assert.is((await modest.call('ping')).error, 'rate limited', 'the modest client has used up its own burst');
   greedy.close();
   modest.close();
+});
+
+test("events that are forged in a client's name soon stop at the gate, and the client is served", async () => {
+  const { client } = await pair(admins.get(hurried)!, hurried.quickstart, [{ method: 'sign_event', kind: 1 }]);
+  const forger = await new RpcClient(generateSecretKey(), client.remote).open(hurried.quickstart.relay);
+  const forge = () => {
+    const { event } = client.request('ping', []);
+    return forger.submit({ ...event, sig: event.sig.slice(0, -1) + (event.sig.endsWith('0') ? '1' : '0') });
+  };
+  const before = await dropped(hurried, 'signature');
+  const stopped = await dropped(hurried, 'strangers: signature');
+  for (let n = 0; n < 10; n++) assert.is((await forge()).ok, false);
+  assert.is((await dropped(hurried, 'signature')) - before, 3);
+  assert.is((await dropped(hurried, 'strangers: signature')) - stopped, 7);
+  assert.is(await client.result('ping'), 'pong');
+  client.close();
+  forger.close();
 });
 
 test('a full queue is told as `overloaded`, and what it holds is carried out', async () => {

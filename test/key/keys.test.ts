@@ -2,6 +2,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '../../src/actor/clock.ts';
+import { DEFAULT_RESTARTS } from '../../src/actor/restarts.ts';
+import { Forged } from '../../src/key/forged.ts';
 import { Keys, type KeysOptions } from '../../src/key/keys.ts';
 import type { Strangers } from '../../src/key/strangers.ts';
 import type { Incoming } from '../../src/relay/protocol.ts';
@@ -11,9 +13,14 @@ const KEY = 'a'.repeat(64);
 const CLIENT = 'b'.repeat(64);
 
 /** One unlocked key; `taken` counts threads that were asked for, `refused` and `examined` what else became of events. */
-function routed(isClient: KeysOptions['isClient'], requestDeadline = 5_000) {
+function routed(
+  isClient: KeysOptions['isClient'],
+  requestDeadline = 5_000,
+  thread: Promise<null> = new Promise(() => {}),
+) {
   const seen = { taken: 0, examined: 0, refused: [] as string[] };
-  const around = { clock: systemClock, keyQueue: 16, limits: { requestDeadline }, dropped: () => {} };
+  const limits = { requestDeadline };
+  const around = { clock: systemClock, keyQueue: 16, limits, dropped: () => {}, log: () => {} };
   const keys = new Keys(around as unknown as ConstructorParameters<typeof Keys>[0], {
     maxActive: 1,
     clients: async () => null,
@@ -21,7 +28,7 @@ function routed(isClient: KeysOptions['isClient'], requestDeadline = 5_000) {
     blanks: {
       take: () => {
         seen.taken++;
-        return new Promise(() => {});
+        return thread;
       },
     },
     strangers: { examine: async () => `examined ${++seen.examined}` } as unknown as Strangers,
@@ -53,6 +60,26 @@ test('who is none of the clients goes through the gate for strangers', async () 
   const seen = routed(async () => false);
   await until('it is examined', () => seen.refused.length === 1);
   assert.equal([seen.taken, seen.examined], [0, 1]);
+});
+
+test('where no thread can be started it is tried again, and the key is not at fault', async () => {
+  const seen = routed(async () => true, 5_000, Promise.resolve(null));
+  // One more than a key may crash.
+  await until('it was tried often', () => seen.taken > DEFAULT_RESTARTS.max, 10_000);
+  assert.equal(seen.refused, [], 'its event waits');
+});
+
+test('who is forged again and again is verified first, until nobody forges it any more', () => {
+  const forged = new Forged();
+  for (let n = 0; n < 3; n++) {
+    assert.not(forged.suspects(CLIENT, n));
+    forged.note(CLIENT, n);
+  }
+  assert.ok(forged.suspects(CLIENT, 60_001));
+  assert.not(forged.suspects(KEY, 3), 'and nobody else is');
+  assert.not(forged.suspects(CLIENT, 60_002));
+  forged.note(CLIENT, 60_002);
+  assert.not(forged.suspects(CLIENT, 60_003));
 });
 
 test.run();

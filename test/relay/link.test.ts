@@ -185,6 +185,16 @@ link('CLOSED is shown as the reason, and asked again', async (context) => {
   assert.is(context.relay.connections, 1);
 });
 
+link('CLOSED said over and over, for another reason each time, is one line', async (context) => {
+  await start(context);
+  await ready(context);
+  const [peer] = context.relay.peers;
+  for (let n = 0; n < 100; n++) peer!.send(['CLOSED', 'keys', `error: ${n}`]);
+  await until(() => context.relay.framesOf('REQ').length === 2);
+  await ready(context);
+  assert.is(context.lines.filter(({ message }) => message === 'relay degraded').length, 1);
+});
+
 link('a subscription that is closed later is made again', async (context) => {
   await start(context);
   await ready(context);
