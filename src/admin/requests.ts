@@ -11,7 +11,7 @@ import { readDecision } from './decision.ts';
 import type { Desk } from './desk.ts';
 import { type Entry, Journal } from './journal.ts';
 import { methods } from './methods/index.ts';
-import type { Method, Prepared } from './methods/method.ts';
+import type { Call, Method, Prepared } from './methods/method.ts';
 import {
   type AdminRequest,
   type AdminResponse,
@@ -34,6 +34,8 @@ interface Job extends Entry {
   does: Method;
   prepared: Prepared;
 }
+
+type Arrival = Pick<Call, 'mark' | 'arrivedAt'>;
 
 /** Takes admin events in, one straight path each: shape, clock, sender, signature, request, parameters, work, answer. */
 export class Requests {
@@ -134,7 +136,7 @@ export class Requests {
     const decision = readDecision(result);
     const { keyName, method, kind, client } = pending;
     const target = `${keyName}: ${decision.verdict} ${method}${kind === null ? '' : `:${kind}`} for ${client}`;
-    await queue.run(['users', `key:${keyName}`], async () => {
+    await queue.run(['users'], async () => {
       const entry = { event, method: 'acl', target };
       if ((await this.#journal.begin(entry)) !== 'go') return;
       const done = await approvals.decide(id, decision, event.pubkey).catch((error): Outcome<null> => {
@@ -191,34 +193,34 @@ export class Requests {
 
   async #carryOut(job: Job): Promise<Answer | null> {
     const { does, prepared, event } = job;
-    const mark = this.#desk.locks.mark();
+    const arrival = { mark: this.#desk.locks.mark(), arrivedAt: this.#desk.clock.now() };
     // A lock that was sent before this thread started may be a replay, which only the policy actor can tell.
-    if (does.actsFirst && event.created_at >= this.#started) return this.#lockFirst(job, mark);
+    if (does.actsFirst && event.created_at >= this.#started) return this.#lockFirst(job, arrival);
 
-    return this.#desk.queue.run(does.actsFirst ? [] : prepared.touches, async () => {
-      if (!does.changes) return this.#run(job, mark);
+    return this.#desk.queue.run(does.actsFirst ? [] : prepared.touches, async (leave) => {
+      if (!does.changes) return this.#run(job, arrival, leave);
       const begun = await this.#journal.begin(job);
       if (begun === 'replayed') return this.#refuse(job.event, 'replayed', true, job.method);
       if (begun !== 'go' && !does.actsFirst) return begun;
-      const answer = await this.#run(job, mark);
+      const answer = await this.#run(job, arrival, leave);
       await this.#end(job, outcomeOf(answer));
       return answer;
     });
   }
 
   /** A lock waits for nothing and is recorded afterwards: a full disk must not keep anybody from locking. */
-  async #lockFirst(job: Job, mark: number): Promise<Answer | null> {
-    const answer = await this.#run(job, mark);
+  async #lockFirst(job: Job, arrival: Arrival): Promise<Answer | null> {
+    const answer = await this.#run(job, arrival, () => {});
     if ((await this.#journal.begin(job)) === 'replayed') return this.#refuse(job.event, 'replayed', true, job.method);
     await this.#end(job, outcomeOf(answer));
     return answer;
   }
 
-  async #run({ event, does, prepared }: Job, mark: number): Promise<Answer> {
+  async #run({ event, does, prepared }: Job, arrival: Arrival, leave: () => void): Promise<Answer> {
     try {
       const { pubkey: admin, created_at: createdAt } = event;
       const longest = longestAnswer(encryptionOf(event.content));
-      return await prepared.run(this.#desk, { admin, createdAt, mark, longest, secrets: {} });
+      return await prepared.run(this.#desk, { ...arrival, admin, createdAt, leave, longest, secrets: {} });
     } catch (error) {
       if (error instanceof ActorError) {
         // What was to be changed may have been: the same request is not carried out again.

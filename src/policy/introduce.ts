@@ -29,8 +29,15 @@ export function introduceClient(
     return { ok: false, refusal: `policy ${policyId} has expired` };
   }
 
-  desk.journal.begin();
   const before = desk.index.binding(keyName, client);
+  if (before !== null && before.revokedAt !== null && before.revokedAt >= wanted.askedAt) {
+    return {
+      ok: false,
+      refusal: 'the client was revoked after this request was made: ask again if it is to be connected',
+    };
+  }
+
+  desk.journal.begin();
   const wasBound = before !== null && before.revokedAt === null;
   // What was granted before a revocation stays dead, as with any fresh token.
   if (before !== null && !wasBound) desk.writes.revoke({ keyUserId: before.keyUserId, now });

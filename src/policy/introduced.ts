@@ -9,6 +9,8 @@ export type Introduced = {
   policyId: number;
   /** The admin, hex. */
   createdBy: string;
+  /** ms since the epoch; who was revoked since then is not introduced. */
+  askedAt: number;
 };
 
 /** What introducing a client has changed, for `forgetClient`. `tokenId`: null when it needed none. */

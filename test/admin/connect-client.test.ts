@@ -29,9 +29,10 @@ test('the client is reached, bound and told, in this order; the secret goes to t
   const [[command, introduced]] = stage.records.asked as [[string, object]];
   const createdBy = getPublicKey(stage.admin);
   const relays = ['wss://relay.example'];
+  const askedAt = stage.clock.now();
   assert.equal(
     [command, introduced],
-    ['introduceClient', { keyName: 'demo', client, relays, label: 'an app', policyId: 1, createdBy }],
+    ['introduceClient', { keyName: 'demo', client, relays, label: 'an app', policyId: 1, createdBy, askedAt }],
   );
   assert.equal(stage.main.told, [{ client, secret: 'told to nobody else' }]);
   const kept = JSON.stringify([stage.records.begun, stage.records.ended, stage.main.logs]);

@@ -294,13 +294,15 @@ export class MainThread {
   got: { name: string; passphrase: string; imported?: string; importPassphrase?: string }[] = [];
   /** Ends a derivation; set by a test to hold one. */
   derivation: Promise<void> = Promise.resolve();
+  /** The relays have taken the subscriptions that are left. */
+  subscribed: Promise<void> = Promise.resolve();
   passphrase = 'correct horse';
   /** Of keys that have one of their own. */
   passphrases = new Map<string, string>();
   locked: string[][] = [];
   deleted: string[] = [];
   /** Whether a client's relays can be reached, and take the response. */
-  reached: Outcome<null> = { ok: true, value: null };
+  reached: Outcome<null> | Promise<Outcome<null>> = { ok: true, value: null };
   taken: Outcome<null> = { ok: true, value: null };
   told: { client: string; secret: string }[] = [];
   left: string[] = [];
@@ -514,11 +516,16 @@ export function mainHandlers(main: MainThread, records: Records): Handlers<Admin
       await take(name ?? '*', port);
       return { ok: true, changed: 1, failed: [] };
     },
-    purgeKey: () => ({ ok: true, value: null }),
-    lockKeys: ({ names, deleted }) => {
+    purgeKey: async () => {
+      // The unlockers' turn, like any other.
+      await main.derivation;
+      return { ok: true, value: null };
+    },
+    lockKeys: async ({ names, deleted }) => {
       main.locked.push([...names]);
       if (deleted === true) main.deleted.push(...names);
       const locked = names.filter((name) => main.unlocked.delete(name)).length;
+      await main.subscribed;
       return { ok: true, value: locked };
     },
     reachClient: ({ keyName }) => {

@@ -18,6 +18,7 @@ const introduced = (policyId: number, over: Partial<Introduced> = {}): Introduce
   label: 'an app',
   policyId,
   createdBy: hex('admin'),
+  askedAt: Date.now() + 1,
   ...over,
 });
 
@@ -88,6 +89,21 @@ test('what it cannot be told is taken back: the stranger is refused, who was bou
   assert.is(said(await rig.decide({ client })), 'ok');
   assert.is(said(await rig.decide({ client, method: 'nip44_encrypt', kind: null })), 'token revoked');
   assert.equal(await kept(rig), [{ keyName: 'key', relays: ['wss://a.example'] }]);
+  await rig.end();
+});
+
+test('who was revoked since it was asked for is not introduced', async () => {
+  const { rig, policyId } = await rigged();
+  const { keyUserId } = await introduce(rig, policyId);
+  const askedAt = Date.now();
+  await rig.admin.ask('revokeUser', { id: keyUserId });
+  const outcome = await rig.admin.ask('introduceClient', introduced(policyId, { askedAt }));
+  assert.match(outcome.ok ? 'ok' : outcome.refusal, 'the client was revoked after this request was made');
+  assert.is(said(await rig.decide({ client })), 'revoked');
+  assert.is((await tokens(rig)).length, 1);
+  // Asked for after the revocation, it is meant to come back.
+  await introduce(rig, policyId, { askedAt: (await users(rig))[0]!.revokedAt! + 1 });
+  assert.is(said(await rig.decide({ client })), 'ok');
   await rig.end();
 });
 

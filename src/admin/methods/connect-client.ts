@@ -26,7 +26,7 @@ export const connectClient = method({
     policyId: id,
   }),
   changes: true,
-  touches: ({ keyName }) => [`key:${keyName}`, 'policies', 'users'],
+  touches: ({ keyName }) => [`key:${keyName}`, 'policies'],
   target: ({ keyName }) => keyName,
   run: async ({ uri, keyName, policyId }, desk, call) => {
     const read = readInvitation(uri, desk.settings.allowPrivateRelays);
@@ -36,8 +36,10 @@ export const connectClient = method({
     if (!policies.some((policy) => policy.id === policyId)) {
       return { ok: false, error: `no policy ${policyId}: get_policies lists them` };
     }
+    // Key, policy and client are looked at again in the transaction.
+    call.leave();
     const { client, relays, label } = read.invitation;
-    const wanted = { keyName, client, relays, label, policyId, createdBy: call.admin };
+    const wanted = { keyName, client, relays, label, policyId, createdBy: call.admin, askedAt: call.arrivedAt };
     return done(await introduce(desk, wanted, read.invitation));
   },
 });

@@ -13,11 +13,12 @@ export const deleteKey = method({
   changes: true,
   touches: ({ keyName }) => [`key:${keyName}`, 'users'],
   target: ({ keyName }) => keyName,
-  run: async ({ keyName }, desk) => {
+  run: async ({ keyName }, desk, { leave }) => {
     const row = await desk.policy.ask('findKey', { name: keyName });
     if (row?.pubkey === '') return { ok: false, error: notYetUnlocked(keyName) };
     const deleted = await desk.policy.ask('deleteKey', { name: keyName });
     if (!deleted.ok) return { ok: false, error: deleted.refusal };
+    leave();
     // An unlock that is in work must not bring it back.
     desk.locks.lock(keyName);
     const ended = await desk.main.ask('lockKeys', { names: [keyName], deleted: true });

@@ -19,6 +19,10 @@ export interface Call {
   createdAt: number;
   /** `Locks.mark` at its arrival: whatever was locked since is not unlocked by this call. */
   mark: number;
+  /** ms since the epoch, when the event was taken in. */
+  arrivedAt: number;
+  /** What is left to do touches the keys alone: who waits for policies and clients goes on. */
+  leave(): void;
   /** Bytes that the answer may have. */
   longest: number;
   secrets: Secrets;

@@ -92,7 +92,7 @@ async function pairKey(desk: Desk, keyName: string, pairing: Pairing): Promise<O
 
 async function pairNewKey(
   desk: Desk,
-  { mark }: Call,
+  { mark, leave }: Call,
   key: string,
   pairing: Pairing,
   passphrase: Secret | undefined,
@@ -107,6 +107,7 @@ async function pairNewKey(
   if (known !== true && known.length === 0)
     return { ok: false, refusal: `no policy named "${pairing.policy}": get_policies lists them` };
 
+  leave();
   const made = await makeKey(desk, mark, key, { passphrase }, pairing);
   if (!made.ok) return made;
   const token = (await desk.policy.ask('listTokens', { keyName: key })).at(-1);

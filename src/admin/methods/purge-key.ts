@@ -14,10 +14,11 @@ export const purgeKey = method({
   changes: true,
   touches: ({ keyName }) => [`key:${keyName}`, 'users'],
   target: ({ keyName }) => keyName,
-  run: async ({ keyName }, desk) => {
+  run: async ({ keyName }, desk, { leave }) => {
     const row = await desk.policy.ask('findKey', { name: keyName });
     if (row === null) return { ok: false, error: noSuchKey(keyName) };
     if (row.deletedAt === null) return { ok: false, error: `key "${keyName}" is not deleted: delete it first` };
+    leave();
     const removed = await desk.main.ask('purgeKey', { name: keyName, pubkey: row.pubkey });
     return removed.ok ? done(await desk.policy.ask('purgeKey', { name: keyName })) : done(removed);
   },
