@@ -116,6 +116,20 @@ test('an approval, either way it is given, does not wait for what its key waits 
   port1.close();
 });
 
+test('a key that is deleted, purged and made anew without waiting is unlocked; a lock that comes after that holds', async () => {
+  for (const method of ['delete_key', 'purge_key']) send(method, 'k');
+  send('create_new_key', 'k', 'pass');
+  assert.match(await answered('create_new_key'), 'npub1');
+  assert.ok(stage.main.unlocked.has('k'));
+  assert.is(stage.records.keys.find(({ name }) => name === 'k')?.lockedAt, null);
+
+  for (const method of ['delete_key', 'purge_key']) stage.send({ id: `${method} again`, method, params: ['k'] });
+  stage.send({ id: 'made again', method: 'create_new_key', params: ['k', 'pass'] });
+  send('lock_key', 'k');
+  await answered('made again');
+  assert.not.ok(stage.main.unlocked.has('k'));
+});
+
 test('requests that touch the same policy are carried out in the order in which they came', async () => {
   const { createPolicy } = stage.records.handlers;
   stage.records.handlers.createPolicy = async (wanted) => {

@@ -19,8 +19,6 @@ export const deleteKey = method({
     const deleted = await desk.policy.ask('deleteKey', { name: keyName });
     if (!deleted.ok) return { ok: false, error: deleted.refusal };
     leave();
-    // An unlock that is in work must not bring it back.
-    desk.locks.lock(keyName);
     const ended = await desk.main.ask('lockKeys', { names: [keyName], deleted: true });
     return ended.ok ? { ok: true, result: '["ok"]' } : { ok: false, error: ended.refusal };
   },
