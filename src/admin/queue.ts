@@ -1,3 +1,6 @@
+/** Touched by what works on every key: it waits for all that any key has ahead, and all keys wait for it. */
+export const EVERY_KEY = 'key:*';
+
 /**
  * Work in order of arrival for each thing that it touches; work on different things does not wait for each other.
  *
@@ -18,8 +21,19 @@ export class Queue {
     return this.#inTurn(keys, () => this.#inTurn(others, task));
   }
 
+  /** When what touches `thing` now has ended. */
+  async ended(thing: string): Promise<void> {
+    await this.#tails.get(thing);
+  }
+
+  #ahead(thing: string): Promise<void>[] {
+    if (thing === EVERY_KEY) return [...this.#tails].filter(([one]) => isKey(one)).map(([, tail]) => tail);
+    const tails = [this.#tails.get(thing), isKey(thing) ? this.#tails.get(EVERY_KEY) : undefined];
+    return tails.filter((tail) => tail !== undefined);
+  }
+
   async #inTurn<T>(things: readonly string[], task: (leave: () => void) => Promise<T>): Promise<T> {
-    const ahead = things.map((thing) => this.#tails.get(thing)).filter((tail) => tail !== undefined);
+    const ahead = things.flatMap((thing) => this.#ahead(thing));
     const { promise: left, resolve } = Promise.withResolvers<void>();
     for (const thing of things) this.#tails.set(thing, left);
     const leave = () => {

@@ -130,6 +130,50 @@ test('a key that is deleted, purged and made anew without waiting is unlocked; a
   assert.not.ok(stage.main.unlocked.has('k'));
 });
 
+const handedOn = () => stage.main.got.map(({ name }) => name);
+
+test('what works on every key waits for all keys in order of arrival, a key in the making too, and they wait for it', async () => {
+  const sweeps: [string, unknown[], string][] = [
+    ['change_passphrase', ['*', 'correct horse', 'new'], '*'],
+    ['unlock_keys', [{ passphrase: 'correct horse' }], 'k other'],
+  ];
+  for (const [method, params, handed] of sweeps) {
+    const derived = holdDerivations();
+    stage.main.unlocked.clear();
+    const [made, later] = [`made before ${method}`, `made after ${method}`];
+    stage.send({ id: made, method: 'create_new_key', params: [made, 'pass'] });
+    send(method, ...params);
+    stage.send({ id: later, method: 'create_new_key', params: [later, 'pass'] });
+    stage.send({ id: `k after ${method}`, method: 'unlock_key', params: ['k', 'new'] });
+    await stage.settled();
+    assert.equal(handedOn(), [made]);
+    stage.main.got = [];
+    derived();
+    await answered(later);
+    await answered(`k after ${method}`);
+    assert.is(handedOn()[0], handed);
+    stage.main.got = [];
+    stage.records.keys.splice(2);
+  }
+});
+
+test('a lock waits for nothing that works on every key, nor does what touches no key', async () => {
+  stage.main.unlocked.delete('other');
+  const derived = holdDerivations();
+  send('change_passphrase', '*', 'correct horse', 'new');
+  send('unlock_keys', { passphrase: 'correct horse' });
+  await stage.settled();
+  assert.is((await stage.ask('lock_key', ['k'])).result, '["ok"]');
+  assert.match((await stage.ask('lock_key', ['nobody'])).error!, 'no key named "nobody"');
+  assert.is((await stage.ask('lock_keys')).result, '{"locked":0}');
+  await stage.ask('get_policies');
+  await revokesAtOnce();
+  assert.equal([answer('change_passphrase'), answer('unlock_keys')], [undefined, undefined]);
+  derived();
+  await answered('unlock_keys');
+  assert.is(stage.main.unlocked.size, 0);
+});
+
 test('requests that touch the same policy are carried out in the order in which they came', async () => {
   const { createPolicy } = stage.records.handlers;
   stage.records.handlers.createPolicy = async (wanted) => {

@@ -3,6 +3,7 @@ import { handOn } from '../../keystore/passphrase-port.ts';
 import { WRONG } from '../../keystore/protocol.ts';
 import type { Answer } from '../answer.ts';
 import type { Desk } from '../desk.ts';
+import { EVERY_KEY } from '../queue.ts';
 import { name, secret } from './fields.ts';
 import { keyExists, noSuchKey } from './known-key.ts';
 import { type Call, method } from './method.ts';
@@ -22,15 +23,9 @@ export const changePassphrase = method({
   secret: ['oldPassphrase', 'newPassphrase'],
   schema: z.object({ keyName: name, oldPassphrase: secret, newPassphrase: secret }),
   changes: true,
-  touches: ({ keyName }) => [keyName === EVERY ? EVERY : `key:${keyName}`],
+  touches: ({ keyName }) => [keyName === EVERY ? EVERY_KEY : `key:${keyName}`],
   target: ({ keyName }) => (keyName === EVERY ? 'every key' : keyName),
-  run: async ({ keyName }, desk, call) => {
-    if (keyName !== EVERY) return change(keyName, desk, call);
-    const rows = await desk.policy.ask('listKeys', null);
-    // It holds no place in the queue of any key until here, and so can wait for all of them.
-    const touches = rows.map((row) => `key:${row.name}`);
-    return desk.queue.run(touches, () => change(null, desk, call));
-  },
+  run: ({ keyName }, desk, call) => change(keyName === EVERY ? null : keyName, desk, call),
 });
 
 async function change(keyName: string | null, desk: Desk, { admin, secrets }: Call): Promise<Answer> {

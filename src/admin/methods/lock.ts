@@ -18,7 +18,7 @@ export const lockKey = method({
     let kept = await keepLocked(desk, [keyName]);
     if (kept !== null) {
       // The key may be in the making: it is there when what is ahead of this has ended.
-      await desk.queue.run([`key:${keyName}`], async () => {});
+      await desk.queue.ended(`key:${keyName}`);
       const names = await keyNames(desk);
       if (names !== null && !names.includes(keyName)) {
         return { ok: false, error: `no key named "${keyName}": get_keys lists them` };

@@ -30,7 +30,7 @@ export interface Call {
 
 /** A call whose parameters have been read. */
 export interface Prepared {
-  /** What the queue orders it by: `key:<name>`, `policies`, `users`. */
+  /** What the queue orders it by: `key:<name>` or `EVERY_KEY`, `policies`, `users`. */
   touches: readonly string[];
   /** What it works on, for the audit log. Never a secret. */
   target: string;

@@ -5,6 +5,7 @@ import { type UnlockResult, WRONG } from '../../keystore/protocol.ts';
 import type { KeyRow } from '../../policy/protocol.ts';
 import type { Answer } from '../answer.ts';
 import type { Desk } from '../desk.ts';
+import { EVERY_KEY } from '../queue.ts';
 import { json, secret } from './fields.ts';
 import { type Call, method } from './method.ts';
 
@@ -48,7 +49,8 @@ export const unlockKeys = method({
     ),
   }),
   changes: true,
-  touches: ({ options }) => Object.keys(options.passphrases ?? {}).map((name) => `key:${name}`),
+  touches: ({ options: { passphrases } }) =>
+    passphrases === undefined ? [EVERY_KEY] : Object.keys(passphrases).map((name) => `key:${name}`),
   target: ({ options }) => (options.passphrases === undefined ? 'every key' : targetOf(options.passphrases)),
   run: async ({ options: { passphrases } }, desk, call) => {
     const wait = desk.wrongPassphrases.wait(`admin ${call.admin}`);
@@ -56,11 +58,7 @@ export const unlockKeys = method({
     if (passphrases !== undefined) return new Sweep(desk, call, Object.keys(passphrases)).named();
     const rows = (await desk.policy.ask('listKeys', null)).filter((row) => row.deletedAt === null);
     const names = rows.map((row) => row.name);
-    // It holds no place in the queue of any key until here, and so can wait for all of them.
-    return desk.queue.run(
-      names.map((name) => `key:${name}`),
-      () => new Sweep(desk, call, names).everyKey(),
-    );
+    return new Sweep(desk, call, names).everyKey();
   },
 });
 
