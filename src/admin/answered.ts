@@ -3,7 +3,6 @@ import type { Clock } from '../actor/clock.ts';
 import type { Answer } from './answer.ts';
 
 const TEN_MINUTES_MS = 600_000;
-const MOST = 1_000;
 /** Characters, over all answers that are kept. */
 const LARGEST = 8_000_000;
 const ROW = 500;
@@ -12,9 +11,10 @@ const ROW = 500;
 export class Answered {
   readonly #answers: LRUCache<string, { answer: Promise<Answer | null> }>;
 
-  constructor(clock: Clock) {
+  /** @param most that are kept; beyond it the one that was asked for longest ago is forgotten */
+  constructor(clock: Clock, most: number) {
     this.#answers = new LRUCache({
-      max: MOST,
+      max: most,
       maxSize: LARGEST,
       ttl: TEN_MINUTES_MS,
       perf: { now: () => clock.mono() },

@@ -28,6 +28,9 @@ import type { Transport } from './transport.ts';
 const NOT_AN_ADMIN = 'You are not designated to administrate this bunker';
 /** Requests in work or waiting at once; an admin who sends more is told so. */
 const MOST_IN_WORK = 512;
+/** Answers that are kept. Those of changes have a place of their own: a second reading is no harm, a second change is. */
+const READ_ANSWERS = 1_000;
+const CHANGE_ANSWERS = 5_000;
 
 /** A request whose parameters have been read. */
 interface Job extends Entry {
@@ -44,7 +47,8 @@ export class Requests {
   readonly #journal: Journal;
   readonly #strangers: Strangers;
   readonly #refused: Refused;
-  readonly #answered: Answered;
+  readonly #read: Answered;
+  readonly #changed: Answered;
   readonly #fingerprintKey: Secret;
   /** By this thread; the policy actor remembers for longer what changed something. */
   readonly #handled: Handled;
@@ -62,7 +66,8 @@ export class Requests {
     this.#journal = new Journal(desk.policy);
     this.#strangers = new Strangers(clock);
     this.#refused = new Refused(desk.policy, clock);
-    this.#answered = new Answered(clock);
+    this.#read = new Answered(clock, READ_ANSWERS);
+    this.#changed = new Answered(clock, CHANGE_ANSWERS);
     this.#fingerprintKey = asSecret(random(32));
     this.#handled = new Handled(Buffer.from(random(4)).readUInt32LE());
     this.#started = unixNow(clock);
@@ -167,14 +172,15 @@ export class Requests {
 
   /** The same request again gets the same answer. */
   async #once(job: Job, fingerprint: string): Promise<Answer | null> {
-    const earlier = this.#answered.get(fingerprint);
+    const answered = job.does.changes ? this.#changed : this.#read;
+    const earlier = answered.get(fingerprint);
     if (earlier !== undefined) return this.#again(job, earlier);
     if (this.#inWork >= MOST_IN_WORK && !job.does.actsFirst) {
       return { ok: false, error: 'overloaded: too many requests are in work' };
     }
     this.#inWork++;
     try {
-      return await this.#answered.keep(fingerprint, this.#carryOut(job));
+      return await answered.keep(fingerprint, this.#carryOut(job));
     } finally {
       this.#inWork--;
     }

@@ -251,6 +251,19 @@ test('the same request in another event gets the same answer, and nothing is don
   assert.is(stage.records.tokens.length, 3, 'after ten minutes it is a new request');
 });
 
+test('however much is read meanwhile, the same request does nothing twice', async () => {
+  stage.records.addKey('k');
+  await stage.ask('create_new_policy', ['{"name":"p","rules":[{"method":"ping"}]}']);
+  const params = [JSON.stringify({ key: 'k', client_name: 'c', policy_id: 1 })];
+  const first = await stage.ask('issue_token', params, { id: 'same' });
+  // Their answers are kept too, up to 16,000 rows.
+  for (let i = 0; i < 1_000; i++) stage.records.addKey(`key ${i}`, i.toString(16).padStart(64, '0'));
+  for (let i = 0; i < 20; i++) await stage.ask('get_keys', [], { encryption: 'nip04' });
+  stage.clock.ms += 1000;
+  assert.equal(await stage.ask('issue_token', params, { id: 'same' }), first);
+  assert.is(stage.records.tokens.length, 1);
+});
+
 test('the same request while the first is in work joins it', async () => {
   let release = () => {};
   stage.main.derivation = new Promise((resolve) => {
