@@ -77,12 +77,13 @@ export class Keys {
     return key;
   }
 
-  /** Forgets a key that was deleted; whoever removes it locks it. */
+  /** Forgets a key that was deleted, and who was bound to it; whoever removes it locks it. */
   remove(pubkey: string): void {
     const key = this.#keys.get(pubkey);
     if (key === undefined) return;
     this.#keys.delete(pubkey);
     this.#named.delete(key.name);
+    this.#bound.delete(key.name);
   }
 
   get(pubkey: string): VirtualKey | undefined {
@@ -236,7 +237,10 @@ export class Keys {
       for (const incoming of held) incoming.verdict?.(false, 'error: busy');
       return;
     }
-    this.#bound.set(key.name, { clients: new Set(clients), all: clients !== null });
+    // Once it is deleted, another key may get its name, and has clients of its own.
+    if (this.#named.get(key.name) === key) {
+      this.#bound.set(key.name, { clients: new Set(clients), all: clients !== null });
+    }
     for (const incoming of held) this.route(incoming);
   }
 

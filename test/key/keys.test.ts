@@ -1,4 +1,4 @@
-/** Whose events go to a key's queue, where the main thread does not hold all of its clients. */
+/** Whose events go to a key's queue. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '../../src/actor/clock.ts';
@@ -10,11 +10,13 @@ import type { Incoming } from '../../src/relay/protocol.ts';
 import { until } from '../support/until.ts';
 
 const KEY = 'a'.repeat(64);
+/** Of a later key. */
+const NEXT = 'd'.repeat(64);
 const CLIENT = 'b'.repeat(64);
 
-/** One unlocked key; `taken` counts threads that were asked for, `refused` and `examined` what else became of events. */
-function routed(
-  isClient: KeysOptions['isClient'],
+/** `taken` counts threads that were asked for, `refused` and `examined` what else became of events. */
+function keysWith(
+  options: Pick<KeysOptions, 'clients' | 'isClient'>,
   requestDeadline = 5_000,
   thread: Promise<null> = new Promise(() => {}),
 ) {
@@ -23,8 +25,7 @@ function routed(
   const around = { clock: systemClock, keyQueue: 16, limits, dropped: () => {}, log: () => {} };
   const keys = new Keys(around as unknown as ConstructorParameters<typeof Keys>[0], {
     maxActive: 1,
-    clients: async () => null,
-    isClient,
+    ...options,
     blanks: {
       take: () => {
         seen.taken++;
@@ -33,10 +34,19 @@ function routed(
     },
     strangers: { examine: async () => `examined ${++seen.examined}` } as unknown as Strangers,
   });
+  const route = (p = KEY) => {
+    const head = { id: 'c'.repeat(64), pubkey: CLIENT, p, kind: 24133, created_at: 0 };
+    const verdict = (ok: boolean, reason = '') => void seen.refused.push(`${ok} ${reason}`);
+    keys.route({ head, raw: '', from: 'embedded', arrived: systemClock.mono(), verdict } satisfies Incoming);
+  };
+  return { keys, seen, route };
+}
+
+/** An event to one unlocked key of many clients. */
+function routed(isClient: KeysOptions['isClient'], requestDeadline?: number, thread?: Promise<null>) {
+  const { keys, seen, route } = keysWith({ clients: async () => null, isClient }, requestDeadline, thread);
   keys.add('key', KEY).unlock();
-  const head = { id: 'c'.repeat(64), pubkey: CLIENT, p: KEY, kind: 24133, created_at: 0 };
-  const verdict = (ok: boolean, reason = '') => void seen.refused.push(`${ok} ${reason}`);
-  keys.route({ head, raw: '', from: 'embedded', arrived: systemClock.mono(), verdict } satisfies Incoming);
+  route();
   return seen;
 }
 
@@ -63,7 +73,7 @@ test('who is none of the clients goes through the gate for strangers', async () 
 });
 
 test('where no thread can be started it is tried again, and the key is not at fault', async () => {
-  const seen = routed(async () => true, 5_000, Promise.resolve(null));
+  const seen = routed(async () => true, undefined, Promise.resolve(null));
   // One more than a key may crash.
   await until('it was tried often', () => seen.taken > DEFAULT_RESTARTS.max, 10_000);
   assert.equal(seen.refused, [], 'its event waits');
@@ -80,6 +90,36 @@ test('who is forged again and again is verified first, until nobody forges it an
   assert.not(forged.suspects(CLIENT, 60_002));
   forged.note(CLIENT, 60_002);
   assert.not(forged.suspects(CLIENT, 60_003));
+});
+
+test('who was bound to a deleted key is a stranger to the next one of its name', async () => {
+  let clients = [CLIENT];
+  const { keys, seen, route } = keysWith({ clients: async () => clients, isClient: async () => false });
+  keys.add('key', KEY).unlock();
+  route();
+  await until('the client is known', () => seen.taken === 1);
+  keys.remove(KEY);
+  clients = [];
+  keys.add('key', NEXT).unlock();
+  route(NEXT);
+  await until('it is examined', () => seen.examined === 1);
+  assert.is(seen.taken, 1);
+});
+
+test('who is bound to a key that is deleted while that is being read counts for no other key', async () => {
+  const answers: ((clients: string[]) => void)[] = [];
+  const clients = () => new Promise<string[]>((resolve) => void answers.push(resolve));
+  const { keys, seen, route } = keysWith({ clients, isClient: async () => false });
+  keys.add('key', KEY).unlock();
+  route();
+  keys.remove(KEY);
+  answers[0]!([CLIENT]);
+  await until('the event is refused', () => seen.refused.length === 1);
+  keys.add('key', NEXT).unlock();
+  route(NEXT);
+  answers[1]?.([]);
+  await until('it is examined', () => seen.examined === 1);
+  assert.is(seen.taken, 0);
 });
 
 test.run();
