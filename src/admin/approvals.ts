@@ -86,6 +86,13 @@ export class Approvals {
     return done;
   }
 
+  /** The key was deleted: what was asked of it is no question of the next key of its name. */
+  forgetKey(keyName: string): void {
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.keyName === keyName) this.#settle(entry, () => ({ verdict: 'no' }));
+    }
+  }
+
   /** Nobody is asked any more. */
   close(): void {
     for (const entry of [...this.#entries.values()]) this.#settle(entry, () => ({ verdict: 'no' }));

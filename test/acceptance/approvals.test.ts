@@ -345,6 +345,25 @@ test('a stranger is let in always, once, or never', async () => {
   for (const one of [welcome, guest, unwanted]) one.close();
 });
 
+test('a stranger who asked at a key that was purged is not let in at the next key of its name', async () => {
+  await admin.result('create_new_key', ['reused', 'a passphrase']);
+  const pubkeyOf = async () => {
+    const keys = JSON.parse(await admin.result('get_keys')) as { name: string; pubkey: string }[];
+    return keys.find(({ name }) => name === 'reused')!.pubkey;
+  };
+  const stranger = await new RpcClient(generateSecretKey(), await pubkeyOf()).open(daemon.quickstart.relay);
+  stranger.sendEvent(stranger.request('connect', [stranger.remote, '']).event);
+  const { id } = await question();
+  await admin.result('delete_key', ['reused']);
+  const listed = JSON.parse(await admin.result('get_requests')) as { id: string }[];
+  assert.not.ok(listed.some((row) => row.id === id));
+  await admin.result('purge_key', ['reused']);
+  await admin.result('create_new_key', ['reused', 'a passphrase']);
+  assert.match((await admin.call('approve_request', [id])).error!, /no request .* waits/);
+  assert.equal(JSON.parse(await admin.result('get_key_users', ['reused'])), []);
+  stranger.close();
+});
+
 test('of one key five strangers may wait at once', async () => {
   const strangers = await Promise.all(
     Array.from({ length: 6 }, () => new RpcClient(generateSecretKey(), client.remote).open(daemon.quickstart.relay)),

@@ -20,6 +20,8 @@ export const deleteKey = method({
     if (!deleted.ok) return { ok: false, error: deleted.refusal };
     leave();
     const ended = await desk.main.ask('lockKeys', { names: [keyName], deleted: true });
+    // Its thread has ended: it asks nothing more.
+    desk.approvals.forgetKey(keyName);
     return ended.ok ? { ok: true, result: '["ok"]' } : { ok: false, error: ended.refusal };
   },
 });
