@@ -108,16 +108,16 @@ export class Custody {
 
   /** Answers when a client could connect: file durable, Key row committed, subscription live. */
   async create(name: string, source: Source, { pairing, imports = false }: Wanted = {}): Promise<CreateResult> {
-    if (!imports) return this.#create(name, source, pairing);
+    if (!imports) return this.#create(name, source, imports, pairing);
     // Two imports of one key under two names must not see each other's file before there is a row: one at a time.
     const before = this.#importing;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#importing = promise;
     await before;
-    return this.#create(name, source, pairing).finally(resolve);
+    return this.#create(name, source, imports, pairing).finally(resolve);
   }
 
-  async #create(name: string, source: Source, pairing?: Pairing): Promise<CreateResult> {
+  async #create(name: string, source: Source, imports: boolean, pairing?: Pairing): Promise<CreateResult> {
     const { pool, keystore, logN, keys } = this.#options;
     try {
       const rows = await this.#options.policy().ask('keys', null);
@@ -131,6 +131,8 @@ export class Custody {
       const row = await this.#options.policy().ask('createKey', wanted);
       if (!row.ok) {
         await this.#options.vault().ask('forget', { pubkey });
+        // A key that was made here was told to nobody; an imported one may be all that its owner has.
+        if (!imports) await pool.remove(keystore, pubkey);
         return { ok: false, refusal: row.refusal };
       }
       keys.add(name, pubkey).unlock();

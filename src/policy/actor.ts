@@ -9,7 +9,7 @@ import { passOnce, writeApproval } from './commands/approvals.ts';
 import { listAudit } from './commands/audit.ts';
 import { addCondition, removeCondition } from './commands/conditions.ts';
 import { createKey, deleteKey, findKey, listKeys, pageKeys, setLocked } from './commands/keys.ts';
-import { pair } from './commands/pair.ts';
+import { checkPairing, pair } from './commands/pair.ts';
 import { createPolicy, deletePolicy, findPolicies, listPolicies, pagePolicies } from './commands/policies.ts';
 import { purgeKey } from './commands/purge.ts';
 import { addRule, removeRule } from './commands/rules.ts';
@@ -188,6 +188,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
       writeApproval: (wanted) => changed(({ store, desk }) => writeApproval(store, desk, wanted)),
       passOnce: (wanted) => passOnce(opened().desk, wanted),
       listAudit: (filter) => listAudit(opened(), clock, filter),
+      checkPairing: (pairing) => read(({ store }) => checkPairing(store, clock, pairing)),
       pair: ({ keyName, pairing }) =>
         changed(({ store, desk }) => pair(store, desk, random, { keyName, pubkey: null, pairing })),
       status: () => opened().status(),

@@ -277,6 +277,8 @@ export type AdminToPolicy = {
     Outcome<TokenRow>
   >;
   revokeToken: Ask<{ id: number }, Outcome<null>>;
+  /** Whether `pair` would refuse it for its policy or its date. */
+  checkPairing: Ask<Pairing, Outcome<null>>;
   /** A token for an existing key, its policy and the end of other clients: all or nothing. */
   pair: Ask<{ keyName: string; pairing: Pairing }, Outcome<Paired>>;
   /** Binds a client by a token that is redeemed in the same transaction; one that it holds already is enough. */

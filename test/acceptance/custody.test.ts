@@ -9,7 +9,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
-import { adminOf, type Paired, pair } from '../support/provision.ts';
+import { adminOf, createPolicy, type Paired, pair } from '../support/provision.ts';
 import type { RpcClient } from '../support/rpc.ts';
 import { until } from '../support/until.ts';
 
@@ -167,6 +167,15 @@ test('a purged key is gone, with its clients and tokens, and its name and the ke
   );
   await admin.result('create_new_key', ['not lost', 'x', nsecEncode(secret)]);
   assert.ok(verifyEvent(JSON.parse(await (await paired('not lost')).client.result('sign_event', [template()]))));
+});
+
+test('a pairing that is refused leaves no key file', async () => {
+  for (let i = 0; i < 2; i++) await createPolicy(admin, 'named twice', [{ method: 'ping' }]);
+  const files = () => readdirSync(join(daemon.data, 'keystore'));
+  const before = files();
+  const pairing = { key: 'unpaired', client_name: 'c', policy: 'named twice', passphrase: 'p' };
+  assert.match((await admin.call('pair', [JSON.stringify(pairing)])).error!, /^2 policies are named "named twice"/);
+  assert.equal(files(), before);
 });
 
 test('the command line changes, exports and purges', async () => {

@@ -82,6 +82,28 @@ test('a key that is there gets a new token, whatever passphrase comes along; rel
   }
 });
 
+test('relays that the answer could not hold are refused before anything is done; the longest that are taken fit', async () => {
+  stage.records.addKey('old');
+  const long = Array.from({ length: 50 }, (_, i) => `wss://r${i}.example/`.padEnd(420, 'x'));
+  const again = { ...atm, key: 'old', revoke_old: true };
+  assert.match(await refused({ ...again, relays: long }), 'options.relays are too long together');
+  assert.match(
+    await refused({ ...again, relays: ['wss://\ud800'] }),
+    'options.relays[0] must start with wss:// or ws://',
+  );
+  assert.equal(stage.records.asked, []);
+  // Of each kind of character what is longest in an answer: plain, percent-encoded, escaped in JSON.
+  for (const [character, encoded] of [
+    ['x', 1],
+    ['é', 6],
+    ['"', 3],
+  ] as const) {
+    const each = Math.floor((12_288 / 50 - 12) / encoded);
+    const relays = Array.from({ length: 50 }, () => `wss://${character.repeat(each)}`);
+    assert.equal(new URL((await pair({ ...again, relays })).bunker_url).searchParams.getAll('relay'), relays);
+  }
+});
+
 test('what is missing or malformed is named, and no key is made for it', async () => {
   stage.records.addKey('gone').deletedAt = 1;
   const { passphrase: _, ...without } = atm;
@@ -90,7 +112,8 @@ test('what is missing or malformed is named, and no key is made for it', async (
   assert.match(await refused({ ...atm, passphrase: 5 }), 'options.passphrase must be text');
   assert.match(await refused({ ...atm, key: 'a/b' }), 'options.key must be 1 to 128');
   assert.match(await refused({ ...atm, key: false }), 'options.key must be text');
-  assert.match(await refused({ ...atm, policy: 'nope' }), 'no policy named "nope"');
+  stage.records.unfit.add('nope');
+  assert.is(await refused({ ...atm, policy: 'nope' }), 'policy "nope" is unfit');
   assert.match(await refused({ ...atm, key: 'gone' }), 'a key named "gone" was deleted');
   assert.match(await refused({ ...atm, relays: 'wss://a' }), 'options.relays must be a list');
   assert.match(await refused({ ...atm, relays: ['http://a'] }), 'options.relays[0] must start with wss:// or ws://');

@@ -45,6 +45,8 @@ export class Records {
   begun: { admin: string; event: string; method: string; target: string }[] = [];
   ended: { method: string; target: string; outcome: string }[] = [];
   refused: { sender: string; event: string; genuine: boolean; method: string | null; reason: string }[] = [];
+  /** Policies that nothing is paired under. */
+  unfit = new Set<string>();
   /** Parts of lists that were read. */
   slices: Slice[] = [];
   /** What `begin` answers instead; the database cannot be written. */
@@ -96,6 +98,7 @@ export class Records {
       },
       listPolicies: () => this.policies,
       pagePolicies: (slice) => this.page(slice, this.policies),
+      checkPairing: ({ policy }) => (this.unfit.has(policy) ? no(`policy "${policy}" is unfit`) : ok(null)),
       findPolicies: ({ name }) => this.policies.filter((policy) => policy.name === name).map(({ id }) => id),
       createPolicy: ({ name, description, expiresAt, rules }) => {
         const policy: PolicyRow = {

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Custody, type CustodyOptions } from '../../src/key/custody.ts';
+import { Custody, type CustodyOptions, type Wanted } from '../../src/key/custody.ts';
 
 /** A custody of one key, whose records do not say yet that it was locked. */
 function custodyOf(name: string): Custody {
@@ -26,6 +26,27 @@ test('a key that was locked a moment ago is known as locked on purpose before th
   assert.ok(await isLocked(custody));
   await custody.unlock(['one'], { environment: 0 } as never);
   assert.not(await isLocked(custody));
+});
+
+/** Files that a custody removes whose records refuse every new key. */
+async function removedAfterRefusal(wanted: Wanted): Promise<string[]> {
+  const removed: string[] = [];
+  const custody = new Custody({
+    pool: {
+      create: async () => ({ ok: true, pubkey: 'made' }),
+      remove: async (_: string, pubkey: string) => void removed.push(pubkey),
+    },
+    policy: () => ({ ask: async (what: string) => (what === 'keys' ? [] : { ok: false, refusal: 'no' }) }),
+    vault: () => ({ ask: async () => null }),
+    file: { config: { keyNames: [], plainKeyNames: [] } },
+  } as unknown as CustodyOptions);
+  assert.equal(await custody.create('new', { environment: 0 }, wanted), { ok: false, refusal: 'no' });
+  return removed;
+}
+
+test('a key that was made and is refused by the records leaves no file; an imported one stays on disk', async () => {
+  assert.equal(await removedAfterRefusal({}), ['made']);
+  assert.equal(await removedAfterRefusal({ imports: true }), []);
 });
 
 test.run();

@@ -118,13 +118,19 @@ test('a policy must be one: neither expired nor one of several', async () => {
   await rig.makeKey();
   const ask = (over: Partial<Pairing>) =>
     rig.admin.ask('pair', { keyName: 'key', pairing: pairing(over) }).then(refusal);
+  const check = (over: Partial<Pairing>) => rig.admin.ask('checkPairing', pairing(over)).then(refusal);
   await rig.policy({ method: 'sign_event' });
   await rig.policy({ method: 'sign_event' });
   assert.match(await ask({ policy: 'p' }), '2 policies are named "p" (1, 2): delete all but one');
+  assert.is(await check({ policy: 'p' }), await ask({ policy: 'p' }));
   rig.sql('UPDATE "Policy" SET deletedAt = 1 WHERE id = 1');
   assert.is(await ask({ policy: 'p' }), 'ok');
+  assert.is(await check({ policy: 'p' }), 'ok');
   rig.sql('UPDATE "Policy" SET expiresAt = 1 WHERE id = 2');
   assert.match(await ask({ policy: 'p' }), 'policy "p" has expired');
+  assert.match(await check({ policy: 'p' }), 'policy "p" has expired');
+  assert.is(await check({}), 'ok', 'a ready-made one is made when it is needed');
+  assert.match(await check({ expiresAt: 5 }), 'the token would be expired already');
   assert.match(await rig.admin.ask('pair', { keyName: 'x', pairing: pairing() }).then(refusal), 'there is no key x');
   rig.sql('UPDATE "Key" SET deletedAt = 1');
   assert.match(await ask({}), 'key key was deleted');

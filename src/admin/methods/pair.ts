@@ -1,7 +1,6 @@
 import * as z from 'zod/mini';
 import type { Secret } from '../../actor/protocol.ts';
 import type { Outcome, Pairing, TokenRow } from '../../policy/protocol.ts';
-import { READY_MADE } from '../../policy/ready-made.ts';
 import { bunkerUrl } from '../bunker-url.ts';
 import type { Desk } from '../desk.ts';
 import { makeKey } from '../make-key.ts';
@@ -14,17 +13,29 @@ import { iso } from './rows.ts';
 
 const HOUR_MS = 3_600_000;
 
+/** Of all relays as they stand in a URL. The answer has them in two, one within base64, and must fit into NIP-44. */
+const RELAYS_LONGEST = 12_288;
+
+// Neither a control character nor half a surrogate pair belongs in a URL.
 const relayUrl = z
   .string('must be text')
-  .check(z.maxLength(1024, 'is too long'), z.regex(/^wss?:\/\/[^\s,]+$/, 'must start with wss:// or ws://'));
+  .check(
+    z.maxLength(1024, 'is too long'),
+    z.regex(/^wss?:\/\/[^\s,\p{Cc}\p{Cs}]+$/u, 'must start with wss:// or ws://'),
+  );
+const relayUrls = z.array(relayUrl, 'must be a list of relay URLs').check(
+  z.maxLength(50, 'is a longer list than 50'),
+  z.refine(
+    (relays) => encodeURIComponent(relays.join('').toWellFormed()).length <= RELAYS_LONGEST,
+    'are too long together: 12288 characters at most, as they stand in a URL',
+  ),
+);
 
 const shape = {
   key: name,
   client_name: text,
   policy: name,
-  relays: z.optional(
-    z.nullable(z.array(relayUrl, 'must be a list of relay URLs').check(z.maxLength(50, 'is a longer list than 50'))),
-  ),
+  relays: z.optional(z.nullable(relayUrls)),
   expires_in_hours: z.optional(hours),
   passphrase: z.optional(z.nullable(secret)),
   revoke_old: z.optional(z.nullable(z.boolean('must be true or false'))),
@@ -102,10 +113,8 @@ async function pairNewKey(
   if (passphrase === undefined || passphrase.length === 0) {
     return { ok: false, refusal: `Invalid params: options.passphrase is missing, and no key is named "${key}" yet` };
   }
-  // Looked at again in the transaction; a key file that is for nothing is not made.
-  const known = READY_MADE.has(pairing.policy) || (await desk.policy.ask('findPolicies', { name: pairing.policy }));
-  if (known !== true && known.length === 0)
-    return { ok: false, refusal: `no policy named "${pairing.policy}": get_policies lists them` };
+  const fit = await desk.policy.ask('checkPairing', pairing);
+  if (!fit.ok) return fit;
 
   leave();
   const made = await makeKey(desk, mark, key, { passphrase }, pairing);

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/core';
+import type { Clock } from '../../actor/clock.ts';
 import { Key, KeyUser, Policy, type PolicyEntity, PolicyRule, Token } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
@@ -46,6 +47,15 @@ export async function pair(
   desk.index.forgetKey(keyName);
   for (const client of revoked) desk.index.forgetBinding(keyName, client);
   return outcome;
+}
+
+/** Whether there is any point in making a key for it; looked at again when it is paired. */
+export async function checkPairing(store: Store, clock: Clock, pairing: Pairing): Promise<Outcome<null>> {
+  const now = clock.now();
+  const unfit = expiryRefusal(pairing.expiresAt, now);
+  if (unfit !== null) return { ok: false, refusal: unfit };
+  const found = await findPolicy(store.orm.em.fork(), pairing.policy, now);
+  return found.ok ? { ok: true, value: null } : found;
 }
 
 async function livingKey(em: EntityManager, keyName: string) {

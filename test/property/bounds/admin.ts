@@ -16,6 +16,8 @@ const pairing = (change: object) => takes('pair', { key: 'k', client_name: 'c', 
 const policy = (change: object) => takes('create_new_policy', { name: 'p', rules: [{ method: 'ping' }], ...change });
 const rule = (change: object) => policy({ rules: [{ method: 'sign_event', kind: 1, ...change }] });
 const x = (n: number) => 'x'.repeat(n);
+/** A relay of so many characters as they stand in a URL, where `://` is nine. */
+const relayOf = (n: number) => 'wss://'.padEnd(n - 6, 'x');
 
 export const ADMIN: readonly Bound[] = [
   { what: 'request id of an admin', limit: 256, passes: (n) => request(`{"id":"${x(n)}","method":"ping"}`) },
@@ -43,6 +45,11 @@ export const ADMIN: readonly Bound[] = [
   { what: "a client's name", limit: 1_024, passes: (n) => pairing({ client_name: x(n) }) },
   { what: 'relays of a pairing', limit: 50, passes: (n) => pairing({ relays: Array(n).fill('wss://r.example') }) },
   { what: 'relay of a pairing', limit: 1_024, passes: (n) => pairing({ relays: ['wss://'.padEnd(n, 'x')] }) },
+  {
+    what: 'relays of a pairing, together as a URL has them',
+    limit: 12_288,
+    passes: (n) => pairing({ relays: [...Array(12).fill(1_000), n - 12_000].map(relayOf) }),
+  },
   { what: 'hours of a pairing', limit: 876_000, passes: (n) => pairing({ expires_in_hours: n }) },
   {
     what: 'names of an unlock',
