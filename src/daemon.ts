@@ -206,9 +206,10 @@ class Daemon {
     }
     const { config, changed, needRestart } = reload(now, read.config);
     if (file.keyChanged) needRestart.push('admin.key');
+    const refusal = changed.length > 0 ? await signer.apply(config) : null;
+    if (refusal !== null) return this.#say('error', `reload: nothing was changed: ${refusal}`);
     this.#config = config;
     this.#log = makeLog(config.log);
-    if (changed.length > 0) signer.apply(config);
     for (const message of [...file.config.warnings, ...read.warnings]) this.#say('warn', message);
     const fields = { changed: changed.join(', '), needRestart: needRestart.join(', ') };
     this.#log({ level: 'info', message: 'reload: the configuration was read again', fields });

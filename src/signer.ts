@@ -172,14 +172,20 @@ export class Signer {
     await Promise.all([this.#unlockers?.close(), this.#verify.close()]);
   }
 
-  /** Puts in force what may change while it runs. */
-  apply(config: Config): void {
-    this.#config = config;
-    this.#relays.setRelays(connectedRelays(config));
-    this.#strangers.setRates(config.limits.strangersPerKey, config.limits.strangersTotal);
-    this.#keys.reconfigure(keySettings(config, this.advertised));
+  /** Puts in force what may change while it runs. Why it does not, or null. */
+  async apply(config: Config): Promise<string | null> {
+    // Said before the keys are looked at: one that is being made meanwhile is refused, or it is among them.
+    void this.#tellActors([...this.#reserved, ...config.admins]);
+    const refusal = await this.#custody.reservedHere(config.admins);
+    if (refusal === null) {
+      this.#config = config;
+      this.#relays.setRelays(connectedRelays(config));
+      this.#strangers.setRates(config.limits.strangersPerKey, config.limits.strangersTotal);
+      this.#keys.reconfigure(keySettings(config, this.advertised));
+      void this.#resubscribe();
+    }
     void this.#tellActors();
-    void this.#resubscribe();
+    return refusal;
   }
 
   // --- actors ---
@@ -280,9 +286,9 @@ export class Signer {
   }
 
   /** What actors know of the configuration; one that is not there hears it when it is back. */
-  async #tellActors(): Promise<void> {
+  async #tellActors(reserved = this.#reserved): Promise<void> {
     const { advertised } = this;
-    this.#policy.link.tell('settings', { reserved: this.#reserved, advertised });
+    this.#policy.link.tell('settings', { reserved, advertised });
     await this.#admin.link.ask('settings', adminSettings(this.#config, advertised)).catch(() => {});
   }
 
@@ -332,18 +338,15 @@ export class Signer {
       pool: this.#unlockers,
       keys: this.#keys,
       blanks: this.#blanks,
+      reserved: () => this.#reserved,
       file: { path: this.#options.configPath, config: this.#opened.config },
       log,
       vault: () => this.#vault.link,
       policy: () => this.#policy.link,
       resubscribe: () => this.#resubscribe(),
     });
-    const surroundings = {
-      custody: this.#custody,
-      relaysReady: () => relaysReady(this.#relays),
-      clock: this.#clock,
-      log,
-    };
+    const custody = this.#custody;
+    const surroundings = { custody, relaysReady: () => relaysReady(this.#relays), clock: this.#clock, log };
     this.#autounlock = new Autounlock(this.#options.autounlock, inspected, surroundings);
   }
 

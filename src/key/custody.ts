@@ -1,5 +1,6 @@
 import { type LegacyFile, LegacyKeys } from '../../prisma-compat/legacy-keys.ts';
 import type { Link } from '../actor/link.ts';
+import { npubEncode } from '../admin/npub.ts';
 import type { UnlockPool } from '../keystore/pool.ts';
 import {
   type ChangeResult,
@@ -11,6 +12,8 @@ import {
   type VaultToMain,
 } from '../keystore/protocol.ts';
 import type { LogLine, MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
+import { RESERVED } from '../policy/reserved.ts';
+import { EX_CONFIG, StartRefusal } from '../start-refusal.ts';
 import type { Blanks } from './blanks.ts';
 import type { Keys } from './keys.ts';
 
@@ -20,6 +23,8 @@ export interface CustodyOptions {
   pool: UnlockPool;
   keys: Keys;
   blanks: Blanks;
+  /** Public keys of the admins and of the daemon, which no key may have. */
+  reserved(): readonly string[];
   /** nsecbunker.json, whose keys nsecbunkerd left there. */
   file: LegacyFile;
   log(line: LogLine): void;
@@ -74,8 +79,10 @@ export class Custody {
     this.#legacy = new LegacyKeys(options);
   }
 
-  /** At start: every key is known by its name, and what needs no passphrase is unlocked. */
+  /** At start: every key is known by its name, and what needs no passphrase is unlocked. @throws StartRefusal */
   async begin(): Promise<void> {
+    const refusal = await this.reservedHere(this.#options.reserved());
+    if (refusal !== null) throw new StartRefusal(refusal, EX_CONFIG);
     for (const { name, pubkey } of await this.known()) if (pubkey !== '') this.#options.keys.add(name, pubkey);
     await this.#legacy.openPlain();
   }
@@ -101,6 +108,15 @@ export class Custody {
       }));
   }
 
+  /** Why none of these public keys may be an admin's or the daemon's: a key has it. Null when none has. */
+  async reservedHere(pubkeys: readonly string[]): Promise<string | null> {
+    const held = (await this.known()).find(({ pubkey }) => pubkeys.includes(pubkey));
+    if (held === undefined) return null;
+    const npub = npubEncode(held.pubkey);
+    const here = `${npub} is an admin's or the daemon's, and key ${held.name} too, whose clients could administrate`;
+    return `${here}: change admin.npubs or admin.key`;
+  }
+
   /** Subscribes to the requests of exactly the keys that take them now. */
   resubscribe(): Promise<void> {
     return this.#options.resubscribe();
@@ -122,7 +138,10 @@ export class Custody {
     try {
       const rows = await this.#options.policy().ask('keys', null);
       if (rows.some((row) => row.name === name)) return { ok: false, refusal: `a key named ${name} exists already` };
-      const taken = rows.map((row) => ({ pubkey: row.pubkey, name: row.name }));
+      const taken = [
+        ...rows.map((row) => ({ pubkey: row.pubkey, refusal: `this key exists already, as ${row.name}` })),
+        ...this.#options.reserved().map((pubkey) => ({ pubkey, refusal: RESERVED })),
+      ];
       const vault = await this.#options.vault().ask('intake', null);
       const created = await pool.create({ op: 'create', keystore, logN, name, source, vault, taken });
       if (!created.ok) return created;

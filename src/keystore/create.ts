@@ -39,8 +39,8 @@ export async function create(task: CreateTask, random: Random, loadCurve: () => 
     const { pubkey } = own;
     privateKey = own.privateKey;
     const files = new KeystoreFiles(task.keystore);
-    const row = task.taken.find((key) => key.pubkey === pubkey);
-    if (row !== undefined) return refuse(`this key exists already, as ${row.name}`);
+    const taken = task.taken.find((key) => key.pubkey === pubkey);
+    if (taken !== undefined) return refuse(taken.refusal);
     // A key file without a row is what an attempt left behind that was cut short. It holds this very key: it is replaced.
 
     const found = findSlot(files, message.passphrase, task, new Lock(task.lock), random);

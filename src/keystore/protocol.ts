@@ -96,6 +96,9 @@ export interface PassphraseMessage {
   newPassphrase?: Secret;
 }
 
+/** A key that may not be imported, and why not. */
+export type TakenKey = { pubkey: string; refusal: string };
+
 /** What the main thread asks of the pool; it holds no secret. `vault` comes from `intake`. */
 export type UnlockTask =
   | {
@@ -105,8 +108,7 @@ export type UnlockTask =
       name: string;
       source: PassphraseSource;
       vault: MessagePort;
-      /** Pubkeys that may not be imported: they have a Key row already. */
-      taken: { pubkey: string; name: string }[];
+      taken: TakenKey[];
     }
   | {
       op: 'unlock';
@@ -189,7 +191,7 @@ export type PoolTask =
       passphrase: MessagePort;
       timeoutMs: number;
       vault: MessagePort;
-      taken: KeyRef[];
+      taken: TakenKey[];
       lock: SharedArrayBuffer;
       /** Number of this task, as the lock's owner. */
       task: number;

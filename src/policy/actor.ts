@@ -208,7 +208,7 @@ export function startPolicyActor(port: PortLike, options: PolicyActorOptions): v
         const paired = await pair(store, desk, random, { keyName: name, pubkey, pairing });
         return paired.ok ? { ok: true as const, value: paired.value.key } : paired;
       }
-      const outcome = await createKey(store, clock, wanted);
+      const outcome = await createKey(store, desk, wanted);
       desk.index.forgetKey(wanted.name);
       return outcome;
     });

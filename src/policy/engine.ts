@@ -165,7 +165,7 @@ export class PolicyEngine {
     };
   }
 
-  /** Pubkeys that no client may decrypt from, from the next decision on. */
+  /** Pubkeys that no client may decrypt from and no new key may have, from the next decision on. */
   reserve(pubkeys: readonly string[]): void {
     this.#reserved.clear();
     for (const pubkey of pubkeys) this.#reserved.add(pubkey);

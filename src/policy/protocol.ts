@@ -258,7 +258,7 @@ export type AdminToPolicy = {
   pageKeys: Ask<Slice, KeyRow[]>;
   /** By its name, deleted ones too; its counts are 0. */
   findKey: Ask<{ name: string }, KeyRow | null>;
-  /** Fails when the name is taken (deleted keys keep theirs) or the pubkey has another name. */
+  /** Fails when the name is taken (deleted keys keep theirs), or the pubkey has another name or is reserved. */
   createKey: Ask<{ name: string; pubkey: string }, Outcome<KeyRow>>;
   setLocked: Ask<{ name: string; locked: boolean }, Outcome<null>>;
   listPolicies: Ask<null, PolicyRow[]>;
@@ -337,7 +337,7 @@ export type PolicyOpenOptions = {
   auditRetentionDays: number;
   /** Null: what nsecbunkerd did where its installation was adopted, else what docs/POLICY.md says. */
   kindsNotInAll: number[] | null;
-  /** Pubkeys that no client may decrypt from: admins and the daemon. */
+  /** Pubkeys that no client may decrypt from and no new key may have: admins and the daemon. */
   reserved: string[];
   /** Whether admins are asked about strangers; null: where nsecbunkerd's installation was adopted. */
   askForStrangers: boolean | null;

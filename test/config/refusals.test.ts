@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runMain } from '../cli/run.ts';
+import { Rig } from '../policy/rig.ts';
 import { runCli } from '../support/cli.ts';
 
 const page = readFileSync(new URL('../../docs/CONFIGURATION.md', import.meta.url), 'utf8');
@@ -146,9 +147,25 @@ const starts: { [text: string]: () => Promise<{ code: number | null; stderr: str
     () => startOn({ REDOUBT_HTTP_LISTEN: '127.0.0.1:0' }, 'REDOUBT_RELAY_LISTEN'),
   'health and metrics cannot listen on HOST:PORT (CODE): choose another address with http.listen (REDOUBT_HTTP_LISTEN), or set http.enabled to false':
     () => startOn({ REDOUBT_RELAY_LISTEN: '127.0.0.1:0' }, 'REDOUBT_HTTP_LISTEN'),
+  "NPUB is an admin's or the daemon's, and key NAME too, whose clients could administrate: change admin.npubs or admin.key":
+    startWithAdminsKey,
   'the folder FOLDER for the database does not exist: create it, or correct DATABASE_URL': () =>
     startOn({ DATABASE_URL: `file:${join(folder, 'none', 'x.db')}`, REDOUBT_HTTP_LISTEN: '127.0.0.1:0' }),
 };
+
+/** Starts a daemon one of whose keys is an admin's. */
+async function startWithAdminsKey() {
+  const rig = await Rig.open();
+  await rig.makeKey();
+  const [key] = await rig.admin.ask('listKeys', null);
+  await rig.stop();
+  try {
+    const env = { DATABASE_URL: `file:${rig.path}`, ADMIN_NPUBS: key!.pubkey };
+    return await startOn({ ...env, REDOUBT_RELAY_LISTEN: '127.0.0.1:0', REDOUBT_HTTP_LISTEN: '127.0.0.1:0' });
+  } finally {
+    rmSync(rig.folder, { recursive: true });
+  }
+}
 
 /** Starts a daemon with a port in the way. */
 async function startOn(env: { [name: string]: string }, taken?: string) {

@@ -56,7 +56,8 @@ async function drive({ keystore, run, passphrase, pending, orphan, taken }: Driv
     if (op === 'import') message.imported = bytes(privateKeyOf(origin));
     const source = { port: handOn(message) };
     const intake = await vault.ask('intake', null);
-    const made = await pool.create({ op: 'create', keystore, logN: LOG_N, name, source, vault: intake, taken });
+    const rows = taken.map(({ name, pubkey }) => ({ pubkey, refusal: `it is ${name}` }));
+    const made = await pool.create({ op: 'create', keystore, logN: LOG_N, name, source, vault: intake, taken: rows });
     if (!made.ok) return fail(made.refusal);
     taken.push({ name, pubkey: made.pubkey });
     say({ did: op, name, pubkey: made.pubkey });

@@ -37,6 +37,7 @@ async function removedAfterRefusal(wanted: Wanted): Promise<string[]> {
       remove: async (_: string, pubkey: string) => void removed.push(pubkey),
     },
     policy: () => ({ ask: async (what: string) => (what === 'keys' ? [] : { ok: false, refusal: 'no' }) }),
+    reserved: () => [],
     vault: () => ({ ask: async () => null }),
     file: { config: { keyNames: [], plainKeyNames: [] } },
   } as unknown as CustodyOptions);

@@ -17,6 +17,7 @@ import type {
   PassphraseSource,
   SealedKey,
   Slot,
+  TakenKey,
   UnlockResult,
   VaultToMain,
 } from '../../src/keystore/protocol.ts';
@@ -74,11 +75,7 @@ export class Custodian {
     this.pool = new UnlockPool({ filename: UNLOCK_WORKER, ...options });
   }
 
-  async create(
-    name: string,
-    source: PassphraseSource,
-    taken: { name: string; pubkey: string }[] = [],
-  ): Promise<CreateResult> {
+  async create(name: string, source: PassphraseSource, taken: TakenKey[] = []): Promise<CreateResult> {
     const vault = await this.vault.ask('intake', null);
     return this.pool.create({ op: 'create', keystore: this.keystore, logN: LOG_N, name, source, vault, taken });
   }

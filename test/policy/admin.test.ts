@@ -25,6 +25,11 @@ test('keys: made once by name and by pubkey, listed with their counts', async ()
   assert.match(refusal(await rig.admin.ask('createKey', { name: 'b', pubkey: hex('a') })), /here already, as a/);
   assert.match(refusal(await rig.admin.ask('createKey', { name: 'b', pubkey: 'npub1x' })), /64 hex digits/);
   assert.match(refusal(await rig.admin.ask('createKey', { name: '', pubkey: hex('b') })), /needs a name/);
+  rig.main.tell('settings', { reserved: [hex('admin')], advertised: [] });
+  assert.match(
+    refusal(await rig.main.ask('createKey', { name: 'b', pubkey: hex('admin') })),
+    /an admin's or the daemon's/,
+  );
   rig.sql(`UPDATE "Key" SET deletedAt = 1 WHERE keyName = 'a'`);
   assert.match(
     refusal(await rig.main.ask('createKey', { name: 'a', pubkey: hex('b') })),

@@ -247,4 +247,21 @@ test('nsecbunker.json is byte for byte what it was', () => {
   assert.is(digest(), before);
 });
 
+test("a key that turns out to be an admin's when it is unlocked stays locked, and gets no row", async () => {
+  const other = new AdoptedDaemon();
+  try {
+    // Nobody knows its public key before it is opened.
+    const { pubkey } = truth.keys['lnbits-acct-2']!;
+    await other.start({ ADMIN_NPUBS: [truth.admin.admin_pubkey, pubkey].join() });
+    const admin = await other.admin();
+    const { success, error } = JSON.parse(await admin.result('unlock_key', ['lnbits-acct-2', truth.passphrase]));
+    admin.close();
+    assert.is(success, false);
+    assert.match(error, "this key is an admin's or the daemon's own");
+    assert.equal(other.rows(`SELECT 1 FROM "Key" WHERE keyName = 'lnbits-acct-2'`), []);
+  } finally {
+    await other.remove();
+  }
+});
+
 test.run();

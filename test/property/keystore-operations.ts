@@ -91,7 +91,8 @@ async function make(world: World, name: string, passphrase: string, imported: bo
   const { port, close } = vault(takes);
   try {
     const { ok: _, ...planned } = plan;
-    const own = { lock: Lock.memory(), task: 1, timeoutMs: 1000, vault: port, taken: world.known };
+    const taken = world.known.map(({ name, pubkey }) => ({ pubkey, refusal: `it is ${name}` }));
+    const own = { lock: Lock.memory(), task: 1, timeoutMs: 1000, vault: port, taken };
     const task = { op: 'create', keystore, logN: LOG_N, name, ...planned, ...own } as const;
     const made = await create(task, world.random, async () => nobleCurve(world.random));
     if (!made.ok) return made;

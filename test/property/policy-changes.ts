@@ -220,9 +220,9 @@ async function key(sequence: Sequence, step: { do: 'deleteKey' | 'purgeKey'; by:
   naive.tokens.length = 0;
   naive.conditions.length = 0;
   const named = { name: keyName, pubkey: hex(keyName) };
-  const made = command(sequence, async (store, { clock, index }) => {
-    const outcome = await createKey(store, clock, named);
-    index.forgetKey(keyName);
+  const made = command(sequence, async (store, desk) => {
+    const outcome = await createKey(store, desk, named);
+    desk.index.forgetKey(keyName);
     return outcome;
   });
   assert.ok(await made);

@@ -5,6 +5,7 @@ import { Key, type KeyEntity } from '../../store/entities.ts';
 import type { Store } from '../../store/open.ts';
 import type { Desk } from '../desk.ts';
 import type { KeyRow, Outcome, Slice } from '../protocol.ts';
+import { RESERVED } from '../reserved.ts';
 import { isSet } from './is-set.ts';
 
 /** Before the name of a key in redoubt_meta: since when a key without a row is locked. */
@@ -78,11 +79,11 @@ function readKey(row: Row): KeyRow {
 /** A name is used once, by a deleted key too; and a pubkey has one name. */
 export async function createKey(
   store: Store,
-  clock: Clock,
+  desk: Desk,
   wanted: { name: string; pubkey: string },
 ): Promise<Outcome<KeyRow>> {
   return store.orm.em.fork().transactional(async (em): Promise<Outcome<KeyRow>> => {
-    const made = await insertKey(em, clock.now(), wanted);
+    const made = await insertKey(em, desk, wanted);
     if (!made.ok) return made;
     await em.flush();
     return { ok: true, value: keyRow(made.value) };
@@ -92,11 +93,12 @@ export async function createKey(
 /** In a transaction of the caller's: the row to be, unless it is refused. */
 export async function insertKey(
   em: EntityManager,
-  now: number,
+  { clock, reserved }: Desk,
   { name, pubkey }: { name: string; pubkey: string },
 ): Promise<Outcome<KeyEntity>> {
   if (name === '') return { ok: false, refusal: 'a key needs a name' };
   if (!/^[0-9a-f]{64}$/.test(pubkey)) return { ok: false, refusal: `the pubkey of key ${name} is not 64 hex digits` };
+  if (reserved.has(pubkey)) return { ok: false, refusal: RESERVED };
   const taken = await em.findOne(Key, { keyName: name });
   if (taken !== null) {
     const deleted = isSet(taken.deletedAt) ? ' (it was deleted, and keeps its name)' : '';
@@ -104,6 +106,7 @@ export async function insertKey(
   }
   const known = await em.findOne(Key, { pubkey });
   if (known !== null) return { ok: false, refusal: `that key is here already, as ${known.keyName}` };
+  const now = clock.now();
   return { ok: true, value: em.create(Key, { keyName: name, pubkey, createdAt: now, updatedAt: now }) };
 }
 

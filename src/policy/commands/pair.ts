@@ -28,7 +28,7 @@ export async function pair(
   const outcome = await store.orm.em.fork().transactional(async (em): Promise<Outcome<Paired>> => {
     const found = await findPolicy(em, pairing.policy, now);
     if (!found.ok) return found;
-    const key = pubkey === null ? await livingKey(em, keyName) : await insertKey(em, now, { name: keyName, pubkey });
+    const key = pubkey === null ? await livingKey(em, keyName) : await insertKey(em, desk, { name: keyName, pubkey });
     if (!key.ok) return key;
 
     // Nothing is refused from here on: what has been changed is kept.
