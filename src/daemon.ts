@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { systemClock } from './actor/clock.ts';
+import { ActorError } from './actor/protocol.ts';
 import type { RedactedConfig } from './admin/protocol.ts';
 import { findInstallation, type Installation } from './config/installation.ts';
 import { reload } from './config/reload.ts';
@@ -41,6 +42,8 @@ export interface DaemonOptions {
 const DONE = 0;
 const FAILED = 1;
 const CONFIGURATION = 78;
+
+const SEE_DOCTOR = '"redoubt doctor" looks at database, keys and files';
 
 /** How long requests in flight may take once the daemon was told to stop, ms. */
 const DRAIN_MS = 5_000;
@@ -119,6 +122,7 @@ class Daemon {
       return await this.#end.promise;
     } catch (error) {
       if (error instanceof StartRefusal) return refuse(error.message, error.exitCode);
+      if (error instanceof ActorError) return refuse(`the start failed (${error.message}): ${SEE_DOCTOR}`, FAILED);
       throw error;
     } finally {
       this.#notify?.stopping();

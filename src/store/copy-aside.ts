@@ -23,8 +23,8 @@ export function copyPath(database: string, number = 1): string {
 }
 
 /**
- * The way back to nsecbunkerd: the file as it was before the first migration, durable, made with SQLite's own backup.
- * A copy of the very same content that an earlier start made is kept; one of another content is never replaced.
+ * The way back to nsecbunkerd: the file as it was before the first migration, durable, made with SQLite's own backup,
+ * and whole. A copy of the very same content that an earlier start made is kept; one of another content is never replaced.
  */
 export async function copyAside(database: string): Promise<Copied> {
   const draft = `${copyPath(database)}.part`;
@@ -35,6 +35,10 @@ export async function copyAside(database: string): Promise<Copied> {
       await copyDatabase(db, draft);
     } finally {
       db.close();
+    }
+    if (isDamaged(draft)) {
+      rmSync(draft);
+      return { ok: false, refusal: `the database ${database} is damaged: restore a backup. Nothing was changed` };
     }
     let number = 1;
     while (existsSync(copyPath(database, number)) && !sameContent(draft, copyPath(database, number))) number++;
@@ -55,6 +59,16 @@ export async function copyAside(database: string): Promise<Copied> {
       ok: false,
       refusal: `${line}: see to the space and the mode of ${dirname(database)}. Nothing was changed`,
     };
+  }
+}
+
+/** Pages are copied as they are, good or bad. A migration that met a bad one would stop half way. */
+function isDamaged(path: string): boolean {
+  const db = new Database(path);
+  try {
+    return db.pragma('quick_check(1)', { simple: true }) !== 'ok';
+  } finally {
+    db.close();
   }
 }
 

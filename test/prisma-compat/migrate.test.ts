@@ -19,7 +19,7 @@ import { fileURLToPath } from 'node:url';
 import { generateSecretKey, verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FIXTURES } from '../store/folder.ts';
+import { damage, FIXTURES } from '../store/folder.ts';
 import { AdoptedDaemon, truth } from '../support/adopted.ts';
 import { runCli } from '../support/cli.ts';
 import { createPolicy, issueToken } from '../support/provision.ts';
@@ -81,6 +81,16 @@ test('a database that is gone beside keys is refused by migrate and by start, wi
   assert.match(foreign.stderr, 'not a SQLite database');
   rmSync(database);
   assert.is((await runCli(['migrate', '--config', config, '--allow-empty-db'], { env })).code, 0);
+});
+
+test('a table of keys that was damaged since ends the start with one line', async () => {
+  const { config, database, env } = installation('damaged');
+  assert.is((await runCli(['migrate', '--config', config], { env })).code, 0);
+  damage(database, 'Key');
+  const { code, stderr } = await runCli(['start', '--config', config], { env });
+  assert.is(code, 1);
+  const told = stderr.split('\n').filter((line) => !line.startsWith('{'));
+  assert.match(told.join('\n'), /^redoubt: the start failed \(keys: SqliteError \(SQLITE_CORRUPT\)\): .*\n$/);
 });
 
 test('the program writes nothing beside itself and needs no npm', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -8,7 +8,7 @@ import { MIGRATION_NAMES } from '../../src/store/migration-names.ts';
 import { MIGRATIONS } from '../../src/store/migrations/list.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
 import { printFigures } from '../support/figures.ts';
-import { folder, legacy } from './folder.ts';
+import { damage, folder, legacy } from './folder.ts';
 
 const open = (databasePath: string, keysInKeystore = 0, allowEmptyDatabase = false) =>
   openStore({ databasePath, keysInKeystore, allowEmptyDatabase });
@@ -269,6 +269,19 @@ test('a damaged file is refused untouched', async () => {
   bytes.fill(0x5a, 100, 4096);
   writeFileSync(path, bytes);
   await refusesUntouched(path, /damaged/);
+});
+
+test('a file of nsecbunkerd with a damaged table or index is refused untouched, and leaves no copy', async () => {
+  const intact = new Database(legacy('legacy-0.10.5'), { readonly: true });
+  const names = intact.prepare('SELECT name FROM sqlite_master WHERE rootpage > 0').pluck().all() as string[];
+  intact.close();
+  assert.ok(names.length > 15);
+  for (const name of names) {
+    const path = legacy('legacy-0.10.5');
+    damage(path, name);
+    await refusesUntouched(path, /damaged.*Nothing was (changed|written)$/);
+    assert.equal(readdirSync(dirname(path)), ['nsecbunker.db'], name);
+  }
 });
 
 test('a folder, or a path in no folder, is refused', async () => {
