@@ -11,6 +11,7 @@ import {
   type UnlockResult,
   type VaultToMain,
 } from '../keystore/protocol.ts';
+import { isPubkey } from '../keystore/schema.ts';
 import type { LogLine, MainToPolicy, Outcome, Pairing, PolicyToMain } from '../policy/protocol.ts';
 import { RESERVED } from '../policy/reserved.ts';
 import { EX_CONFIG, StartRefusal } from '../start-refusal.ts';
@@ -61,6 +62,8 @@ export interface Wanted {
 
 const LEGACY = 'the key lies in nsecbunker.json: see to it with "redoubt key upgrade --remove-legacy" first';
 
+const DAMAGED_ROW = 'a key is passed over: its pubkey in the database is damaged, put it back from a backup';
+
 /** Groups that are opened at once. */
 const LANES = 4;
 
@@ -83,7 +86,12 @@ export class Custody {
   async begin(): Promise<void> {
     const refusal = await this.reservedHere(this.#options.reserved());
     if (refusal !== null) throw new StartRefusal(refusal, EX_CONFIG);
-    for (const { name, pubkey } of await this.known()) if (pubkey !== '') this.#options.keys.add(name, pubkey);
+    const { keys, log } = this.#options;
+    for (const { name, pubkey } of await this.known()) {
+      if (isPubkey(pubkey)) keys.add(name, pubkey);
+      // Relays refuse a whole subscription for one word in it that is no public key. Of '' the key will tell.
+      else if (pubkey !== '') log({ level: 'error', message: DAMAGED_ROW, fields: { key: name } });
+    }
     await this.#legacy.openPlain();
   }
 

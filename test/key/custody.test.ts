@@ -50,4 +50,28 @@ test('a key that was made and is refused by the records leaves no file; an impor
   assert.equal(await removedAfterRefusal({ imports: true }), []);
 });
 
+test('a row whose pubkey is damaged is named and passed over at the start, and the others are known', async () => {
+  const rows = [
+    ['good', '1'.repeat(64)],
+    ['bad', 'nothex'],
+    ['upper case', 'A'.repeat(64)],
+    ['not known yet', ''],
+  ].map(([name, pubkey]) => ({ name, pubkey, lockedAt: null, deletedAt: null }));
+  const known: string[] = [];
+  const told: unknown[] = [];
+  const custody = new Custody({
+    keys: { add: (name: string) => known.push(name) },
+    policy: () => ({ ask: async () => rows }),
+    reserved: () => [],
+    file: { config: { keyNames: [], plainKeyNames: [] } },
+    log: ({ level, fields }: { level: string; fields: unknown }) => told.push([level, fields]),
+  } as unknown as CustodyOptions);
+  await custody.begin();
+  assert.equal(known, ['good']);
+  assert.equal(told, [
+    ['error', { key: 'bad' }],
+    ['error', { key: 'upper case' }],
+  ]);
+});
+
 test.run();
