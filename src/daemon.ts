@@ -21,6 +21,7 @@ import { type Log, makeLog } from './log.ts';
 import { Metrics } from './metrics.ts';
 import type { LogLine } from './policy/protocol.ts';
 import { besideConfiguration, quickstartText, writeQuickstart } from './quickstart.ts';
+import { takeSharedLocks } from './shared-locks.ts';
 import { Signer } from './signer.ts';
 import { StartRefusal } from './start-refusal.ts';
 import { version } from './version.ts';
@@ -94,6 +95,7 @@ class Daemon {
   #http: HttpServer | undefined;
   #config: Config | undefined;
   #notify: Notify | null = null;
+  #releaseShared = () => {};
   #stopping = false;
 
   constructor(options: DaemonOptions, installation: Installation, autounlock: AutounlockSources, libc: Libc | null) {
@@ -128,6 +130,7 @@ class Daemon {
       this.#notify?.stopping();
       await this.#http?.close();
       await this.#signer?.stop(DRAIN_MS);
+      this.#releaseShared();
       process.off('SIGTERM', stop);
       process.off('SIGINT', stop);
       process.off('SIGHUP', reread);
@@ -167,6 +170,7 @@ class Daemon {
     this.#signer = signer;
     const config = await this.#configure(signer);
     this.#config = config;
+    this.#lockShared(config);
     this.#harden();
     await signer.start(config);
     if (config.http.enabled) {
@@ -217,6 +221,19 @@ class Daemon {
     for (const message of [...file.config.warnings, ...read.warnings]) this.#say('warn', message);
     const fields = { changed: changed.join(', '), needRestart: needRestart.join(', ') };
     this.#log({ level: 'info', message: 'reload: the configuration was read again', fields });
+  }
+
+  /** Database and keystore may lie anywhere; the folder of a new keystore is made here, to have its lock in it. */
+  #lockShared({ database, keystore }: Config): void {
+    try {
+      mkdirSync(keystore.dir, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new StartRefusal(`the keystore ${keystore.dir} cannot be made (${code}): see to the folder above`, FAILED);
+    }
+    const locks = takeSharedLocks({ data: this.#installation.data, database, keystore: keystore.dir });
+    if (!locks.ok) throw new StartRefusal(locks.refusal, FAILED);
+    this.#releaseShared = locks.release;
   }
 
   #harden(): void {

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { isRunning, type ProcessIdentity, processIdentity } from './process-identity.ts';
 
 /** `release` may be called more than once; it is called at exit by itself. */
-export type LockResult = { ok: true; release(): void } | { ok: false; refusal: string };
+export type LockResult =
+  | { ok: true; release(): void }
+  /** `holder`: the process that has it; null when it cannot be made. */
+  | { ok: false; refusal: string; holder: number | null };
 
 interface Holder extends ProcessIdentity {
   /** One for each time that a lock was taken. */
@@ -14,28 +17,37 @@ interface Holder extends ProcessIdentity {
 /** Of a file that no lock has written, say after a power cut. */
 const NOBODY = { pid: 0, started: null };
 
+const LOCK = 'redoubt.lock';
+
+/** Takes `redoubt.lock` of a data folder: one daemon at a time. */
+export function takeLock(folder: string): LockResult {
+  return takeLockFile(join(folder, LOCK), folder, 'name another folder with --data');
+}
+
 /**
- * Takes `redoubt.lock` of a data folder: one daemon at a time. The lock of a process that has ended is replaced, also
- * when its process id belongs to another one by now.
+ * Takes the lock that lies at a path. That of a process that has ended is replaced, also when its process id belongs to
+ * another one by now.
  *
  * Files appear whole and by link(2), which never replaces. Of all that start beside the same dead holder only one can
  * link itself to the name `redoubt.lock.<id>.next`, and only that one may replace the lock: removing a dead lock and
  * making a new one would be two steps, between which a second start could remove the lock of the first.
+ *
+ * @param of what it is the lock of. @param wayOut besides stopping the other one
  */
-export function takeLock(folder: string): LockResult {
-  const path = join(folder, 'redoubt.lock');
+export function takeLockFile(path: string, of: string, wayOut: string): LockResult {
   const me: Holder = { ...processIdentity(process.pid), id: randomUUID() };
   const draft = `${path}.${me.id}`;
   try {
     writeFileSync(draft, `${JSON.stringify(me)}\n`, { flag: 'wx', mode: 0o600 });
     const running = claim(path, draft);
     if (running !== null) {
-      const who = `another redoubt (process ${running.pid}) runs on ${folder}`;
-      return { ok: false, refusal: `${who}: stop it first, or name another folder with --data` };
+      const who = `another redoubt (process ${running.pid}) runs on ${of}`;
+      return { ok: false, refusal: `${who}: stop it first, or ${wayOut}`, holder: running.pid };
     }
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    return { ok: false, refusal: `${path}: cannot be made (${code}): see to the folder, its owner and its mode` };
+    const refusal = `${path}: cannot be made (${code}): see to the folder, its owner and its mode`;
+    return { ok: false, refusal, holder: null };
   } finally {
     rmSync(draft, { force: true });
   }
@@ -49,7 +61,11 @@ export function takeLock(folder: string): LockResult {
 
 /** The process that runs on a data folder; null when none does. Changes nothing. */
 export function lockHolder(folder: string): number | null {
-  const last = deadLine(join(folder, 'redoubt.lock')).at(-1);
+  return lockFileHolder(join(folder, LOCK));
+}
+
+export function lockFileHolder(path: string): number | null {
+  const last = deadLine(path).at(-1);
   return last !== undefined && isRunning(last) ? last.pid : null;
 }
 

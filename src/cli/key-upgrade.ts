@@ -9,7 +9,7 @@ import { forcedCurve } from '../curve/forced.ts';
 import { loadCurve } from '../curve/load.ts';
 import { pooledRandom } from '../curve/random.ts';
 import { KeystoreFiles } from '../keystore/files.ts';
-import { takeLock } from '../lock.ts';
+import { lockInstallation } from '../shared-locks.ts';
 import { inspectDatabase } from '../store/inspect.ts';
 import { MIGRATION_NAMES } from '../store/migration-names.ts';
 import { cell, show } from './output.ts';
@@ -29,27 +29,28 @@ export interface UpgradeOptions {
 export async function upgradeKeys(installation: Installation, options: UpgradeOptions): Promise<void> {
   const { config, file, adminKey } = readInstallation(installation);
   wipe(adminKey);
-  const lock = takeLock(installation.data);
+  const { database, keystore } = config;
+  const lock = lockInstallation({ data: installation.data, database, keystore: keystore.dir });
   if (!lock.ok) throw new Refusal(lock.refusal);
-  const db = openDatabase(config.database);
+  const db = openDatabase(database);
   try {
     const upgrade: Upgrade = {
       file: installation.configPath,
       names: file.keyNames,
-      files: new KeystoreFiles(config.keystore.dir),
+      files: new KeystoreFiles(keystore.dir),
       db,
       curve: await loadCurve(forcedCurve(process.env)),
       random: pooledRandom(),
       now: Date.now(),
     };
     const needsOld = (key: Standing) => key.state === 'legacy' && !file.plainKeyNames.includes(key.name);
-    const result = await work(upgrade, options, config.keystore.logN, standingOf(upgrade).some(needsOld));
+    const result = await work(upgrade, options, keystore.logN, standingOf(upgrade).some(needsOld));
     show({ data: result, text: text(result) }, options.json);
     if (result.left.length > 0) process.exitCode = EXIT.failed;
   } finally {
     db.close();
     // Whoever runs this as root made files that the daemon's own user must read.
-    giveToOwnerOf(installation.configPath, config.keystore.dir);
+    giveToOwnerOf(installation.configPath, keystore.dir);
     lock.release();
   }
 }

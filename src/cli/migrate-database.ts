@@ -4,9 +4,9 @@ import { wipe } from '../actor/protocol.ts';
 import { startThread } from '../actor/thread.ts';
 import type { Installation } from '../config/installation.ts';
 import { KeystoreFiles } from '../keystore/files.ts';
-import { takeLock } from '../lock.ts';
 import { policyOptions } from '../policy/open-options.ts';
 import type { MainToPolicy, PolicyOpenOptions, PolicyToMain } from '../policy/protocol.ts';
+import { lockInstallation } from '../shared-locks.ts';
 import { copyPath } from '../store/copy-aside.ts';
 import { type Inspected, inspectDatabase } from '../store/inspect.ts';
 import { MIGRATION_NAMES } from '../store/migration-names.ts';
@@ -87,7 +87,7 @@ function planText({ database, origin, nsecbunkerd_migrations: done, pending, cop
 
 /** As at a start: in the thread of the policy actor, which then closes the file again. @throws Refusal */
 async function run(installation: Installation, options: PolicyOpenOptions): Promise<void> {
-  const lock = takeLock(installation.data);
+  const lock = lockInstallation({ data: installation.data, database: options.databasePath, keystore: null });
   if (!lock.ok) throw new Refusal(lock.refusal);
   const worker = startThread(workerFile('policy'), { name: 'policy' });
   worker.on('error', () => {});

@@ -3,6 +3,7 @@ import { relative, sep } from 'node:path';
 import type { Installation } from '../config/installation.ts';
 import type { Target } from '../maintenance/restore.ts';
 import type { Outcome } from '../policy/protocol.ts';
+import { sharedLockHolder } from '../shared-locks.ts';
 import { offlineInstallation } from './offline-installation.ts';
 import { Refusal } from './refusal.ts';
 
@@ -31,7 +32,9 @@ export async function restoreTarget(staged: string, installation: Installation):
     const refusal = `the configuration in the archive has the ${what} at ${path}, outside of ${data}: say where it belongs with ${variable}, here and for the daemon`;
     return { ok: false, refusal };
   }
-  return { ok: true, value: { configPath, data, database, keystore } };
+  const holder = sharedLockHolder({ data, database, keystore });
+  if (holder === null) return { ok: true, value: { configPath, data, database, keystore } };
+  return { ok: false, refusal: `redoubt (process ${holder.pid}) runs on ${holder.of}: stop it first` };
 }
 
 async function locations(installation: Installation): Promise<Outcome<{ database: string; keystore: string }>> {

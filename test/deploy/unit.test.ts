@@ -158,6 +158,8 @@ test('rsync --delete with the exclude list would leave every file of an installa
     'connection.txt',
     'audit-heads.jsonl',
     'redoubt.lock',
+    'keystore/redoubt.lock',
+    'nsecbunker.db.redoubt.lock',
     'passphrase',
     'admin.nsec',
     'quickstart.json',
