@@ -22,6 +22,7 @@ export interface UpgradeOptions {
   passphraseFile?: string;
   samePassphrase?: boolean;
   removeLegacy?: boolean;
+  removeDeleted?: boolean;
   json?: boolean;
 }
 
@@ -45,6 +46,7 @@ export async function upgradeKeys(installation: Installation, options: UpgradeOp
     };
     const needsOld = (key: Standing) => key.state === 'legacy' && !file.plainKeyNames.includes(key.name);
     const result = await work(upgrade, options, keystore.logN, standingOf(upgrade).some(needsOld));
+    if (options.removeDeleted === true) removeDeleted(upgrade, result);
     show({ data: result, text: text(result) }, options.json);
     if (result.left.length > 0) process.exitCode = EXIT.failed;
   } finally {
@@ -61,7 +63,10 @@ interface Result {
   before: string[];
   /** Taken out of nsecbunker.json. */
   removed: string[];
+  /** Deleted, and in it still. */
   deleted: string[];
+  /** Deleted, and taken out of it for good. */
+  gone: string[];
   left: Left[];
 }
 
@@ -74,6 +79,7 @@ async function work(upgrade: Upgrade, options: UpgradeOptions, logN: number, nee
     before: namesOf('resealed'),
     removed: [],
     deleted: namesOf('deleted'),
+    gone: [],
     left: [],
   };
   if (todo.length === 0 && (options.removeLegacy !== true || result.before.length === 0)) return result;
@@ -99,10 +105,23 @@ function remove(upgrade: Upgrade, passphrase: Secret, result: Result): void {
   const closed = unproven(upgrade.files, upgrade.curve, resealed, passphrase);
   result.left.push(...closed);
   if (closed.length > 0 || resealed.length === 0) return;
-  const names = resealed.map(({ name }) => name);
+  result.removed = takeOut(upgrade, resealed);
+}
+
+/** Nothing proves that they are anywhere else: that is why it has to be asked for. */
+function removeDeleted(upgrade: Upgrade, result: Result): void {
+  const deleted = standingOf(upgrade).filter(({ state }) => state === 'deleted');
+  if (deleted.length === 0) return;
+  result.gone = takeOut(upgrade, deleted);
+  result.deleted = [];
+}
+
+/** @returns their names. @throws Refusal */
+function takeOut(upgrade: Upgrade, keys: readonly Standing[]): string[] {
+  const names = keys.map(({ name }) => name);
   const refusal = removeLegacy(upgrade.file, names);
   if (refusal !== null) throw new Refusal(refusal);
-  result.removed = names;
+  return names;
 }
 
 /** The passphrase to be is asked for twice when keys are sealed under it, and once when it only has to open them. */
@@ -151,10 +170,11 @@ function giveToOwnerOf(file: string, keystore: string): void {
     chownSync(path, uid, gid);
 }
 
-function text({ upgraded, before, removed, deleted, left }: Result): string {
+function text({ upgraded, before, removed, deleted, gone, left }: Result): string {
   const lines = [`${upgraded.length} sealed into the keystore, ${before.length} were before`];
   if (removed.length > 0) lines.push(`taken out of nsecbunker.json: ${removed.map(cell).join(', ')}`);
   if (deleted.length > 0) lines.push(`deleted, and left as they are: ${deleted.map(cell).join(', ')}`);
+  if (gone.length > 0) lines.push(`deleted, and gone from nsecbunker.json for good: ${gone.map(cell).join(', ')}`);
   for (const { key, why } of left) lines.push(`${cell(key)}: ${why}`);
   return lines.join('\n');
 }

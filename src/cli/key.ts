@@ -72,6 +72,7 @@ export function keyCommand(): Command {
       .option(PASSPHRASE_FILE, 'the passphrase that they get')
       .option('--same-passphrase', 'seal them under the passphrase that they have')
       .option('--remove-legacy', 'then prove that every sealed key opens, and take them out of nsecbunker.json')
+      .option('--remove-deleted', 'take deleted keys out of it too: gone for good, unless they are in a backup')
       .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
       .option('--config <file>', 'the installation by its nsecbunker.json')
       .option('--json', 'print one JSON document')

@@ -61,6 +61,8 @@ export interface Wanted {
 }
 
 const LEGACY = 'the key lies in nsecbunker.json: see to it with "redoubt key upgrade --remove-legacy" first';
+const LEGACY_DELETED =
+  'the key lies in nsecbunker.json: stop the daemon and take it out with "redoubt key upgrade --remove-deleted" first';
 
 const DAMAGED_ROW = 'a key is passed over: its pubkey in the database is damaged, put it back from a backup';
 
@@ -271,7 +273,7 @@ export class Custody {
   /** Removes the file of a key that was deleted. */
   async purge(name: string, pubkey: string): Promise<Outcome<null>> {
     const { pool, keystore, keys } = this.#options;
-    if (this.#legacy.has(name)) return { ok: false, refusal: LEGACY };
+    if (this.#legacy.has(name)) return { ok: false, refusal: LEGACY_DELETED };
     if (keys.get(pubkey) !== undefined) return { ok: false, refusal: 'the key is in use: delete it first' };
     return pool.remove(keystore, pubkey);
   }

@@ -32,6 +32,7 @@ interface Told {
   before: string[];
   removed: string[];
   deleted: string[];
+  gone: string[];
   left: { key: string; why: string }[];
 }
 
@@ -139,6 +140,25 @@ test('and the clients go on signing', async () => {
     assert.ok(verifyEvent(JSON.parse(await client.result('sign_event', [template]))));
     client.close();
   }
+});
+
+test('a deleted key is purged once --remove-deleted has taken it out of the old file, and named it', async () => {
+  const purge = async () => {
+    const admin = await daemon.admin();
+    const { result, error } = await admin.call('purge_key', ['retired-key']);
+    admin.close();
+    return error ?? result;
+  };
+  assert.match(await purge(), '"redoubt key upgrade --remove-deleted" first');
+  assert.is(await daemon.stop(), 0);
+  const before = JSON.parse(readFileSync(daemon.config, 'utf8'));
+  const { code, data } = await run('--remove-deleted');
+  assert.is(code, 0);
+  assert.equal([data.gone, data.deleted, data.removed], [['retired-key'], [], []]);
+  assert.equal(JSON.parse(readFileSync(daemon.config, 'utf8')), { ...before, keys: {} });
+  await daemon.start();
+  assert.is(await purge(), '["ok"]');
+  assert.equal(daemon.rows(`SELECT 1 FROM "Key" WHERE keyName = 'retired-key'`), []);
 });
 
 test.run();
