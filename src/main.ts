@@ -5,6 +5,7 @@ import { backupCommand } from './cli/backup.ts';
 import { configCommand } from './cli/config.ts';
 import { connectCommand } from './cli/connect.ts';
 import { doctorCommand } from './cli/doctor.ts';
+import { faultLine } from './cli/fault-line.ts';
 import { keyCommand } from './cli/key.ts';
 import { migrateCommand } from './cli/migrate.ts';
 import { say } from './cli/output.ts';
@@ -59,9 +60,14 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has said what was wrong, or shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    if (!(error instanceof Refusal)) throw error;
-    say(`redoubt: ${error.message}`);
-    return error.exitCode;
+    if (error instanceof Refusal) {
+      say(`redoubt: ${error.message}`);
+      return error.exitCode;
+    }
+    const line = faultLine(error);
+    if (line === null) throw error;
+    say(`redoubt: ${line}`);
+    return EXIT.failed;
   }
 }
 

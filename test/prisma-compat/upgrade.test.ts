@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { verifyEvent } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -159,6 +160,25 @@ test('a deleted key is purged once --remove-deleted has taken it out of the old 
   await daemon.start();
   assert.is(await purge(), '["ok"]');
   assert.equal(daemon.rows(`SELECT 1 FROM "Key" WHERE keyName = 'retired-key'`), []);
+});
+
+test('a database whose lock another program holds ends it with one line, and it is run again', async () => {
+  const other = new AdoptedDaemon();
+  const cli = (...args: string[]) => runCli([...args, '--config', other.config], { env: other.env() });
+  const upgrade = () => cli('key', 'upgrade', '--same-passphrase', '--passphrase-file', passphrases.old!);
+  try {
+    assert.is((await cli('migrate')).code, 0);
+    const db = new Database(other.database);
+    db.exec('BEGIN IMMEDIATE');
+    const { code, stderr } = await upgrade();
+    db.exec('ROLLBACK');
+    db.close();
+    assert.is(code, 1);
+    assert.is(stderr, 'redoubt: the database: another program holds its lock (SQLITE_BUSY)\n');
+    assert.is((await upgrade()).code, 0);
+  } finally {
+    await other.remove();
+  }
 });
 
 test.run();
