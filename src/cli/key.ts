@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
 import { secretJson } from '../admin/secret-json.ts';
+import { isNcryptsec } from '../keystore/import.ts';
 import { type AccessOptions, whichInstallation } from './admin-access.ts';
 import { changePassphraseCommand } from './key-change-passphrase.ts';
 import { exportCommand } from './key-export.ts';
@@ -126,7 +127,7 @@ async function importKey(
   const secrets = [key];
   try {
     secrets.unshift(await passphraseOf(options, true));
-    if (startsWith(key, 'ncryptsec1')) {
+    if (isNcryptsec(key)) {
       const option = '--key-passphrase-file';
       secrets.push(await readSecretText("ncryptsec's own passphrase", options.keyPassphraseFile, { option }));
     }
@@ -214,8 +215,4 @@ async function remove(name: string, options: RemoteOptions): Promise<void> {
 
 function passphraseOf(options: KeyOptions, twice: boolean): Promise<Secret> {
   return readSecretText('passphrase', options.passphraseFile, { twice, option: '--passphrase-file' });
-}
-
-function startsWith(text: Uint8Array, ascii: string): boolean {
-  return [...ascii].every((letter, i) => text[i] === letter.charCodeAt(0));
 }

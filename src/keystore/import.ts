@@ -30,6 +30,13 @@ export function parseImport(text: Secret): Imported {
   return { ok: false, refusal: `the key to import is ${what}: ${FORMS}` };
 }
 
+/** Whether the text is for `parseImport` an ncryptsec, which has a passphrase of its own; not whether it is a good one. */
+export function isNcryptsec(text: Secret): boolean {
+  const trimmed = trim(text);
+  const prefix = 'ncryptsec1';
+  return [...prefix].every((letter, i) => (trimmed[i]! | 0x20) === (letter.charCodeAt(0) | 0x20));
+}
+
 /** The private key of what was imported, for the caller to wipe as well as what it came from. */
 export function openImport(
   imported: Imported & { ok: true },

@@ -117,6 +117,19 @@ test('keys: create, import, list, unlock, lock', async () => {
   });
 });
 
+test('an ncryptsec in capitals, or with space before it, has its own passphrase taken along', async () => {
+  const known = stage.main.got.length;
+  const secrets = ['--passphrase-file', file('pass', 'a passphrase'), '--key-passphrase-file', file('own', 'its own')];
+  for (const text of ['NCRYPTSEC1ABC', '\t ncryptsec1abc']) {
+    await json('key', 'import', `k${text.length}`, '--from', file('sealed', text), ...secrets);
+  }
+  const got = stage.main.got.splice(known) as { importPassphrase?: string }[];
+  assert.equal(
+    got.map(({ importPassphrase }) => importPassphrase),
+    ['its own', 'its own'],
+  );
+});
+
 test('policies and tokens: create, list, revoke', async () => {
   const key = stage.records.addKey('k');
   assert.equal(await json('policy', 'create', 'p', '--rule', 'sign_event:1=5', '--rule', 'nip44_encrypt'), {
