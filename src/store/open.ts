@@ -1,4 +1,5 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EntityCaseNamingStrategy, MikroORM, type Options } from '@mikro-orm/sqlite';
 import type Database from 'better-sqlite3';
 import { databasePath } from '../../prisma-compat/database-url.ts';
@@ -32,6 +33,9 @@ export type Opened = { ok: true; store: Store } | { ok: false; refusal: string }
 
 /** The longest that the thread waits for another program's lock, ms; then it tries again from the event loop. */
 const LOCK_WAIT_MS = 50;
+/** So often, and so long apart, ms, is a database tried that another program has locked: some four seconds. */
+const ATTEMPTS = 20;
+const PAUSE_MS = 200;
 /** How `PRAGMA synchronous` says it. */
 const FULL = 2;
 
@@ -39,7 +43,16 @@ const FULL = 2;
 export async function openStore(options: StoreOptions): Promise<Opened> {
   const named = databasePath(options.databasePath, process.cwd());
   if (!named.ok) return named;
-  const { path } = named;
+  for (let attempt = 1; ; attempt++) {
+    const opened = await tryToOpen(named.path, options);
+    if (opened !== 'busy') return opened;
+    if (attempt === ATTEMPTS) return cannotBeOpened(named.path, 'another program holds its lock');
+    await sleep(PAUSE_MS);
+  }
+}
+
+/** From the very beginning each time: what another program has written meanwhile belongs into the copy. */
+async function tryToOpen(path: string, options: StoreOptions): Promise<Opened | 'busy'> {
   const found = inspectDatabase(path);
   if (!found.ok) return found;
   const refusal = refusePending(found, path, options) ?? refuseEmpty(found, path, options);
@@ -54,7 +67,8 @@ export async function openStore(options: StoreOptions): Promise<Opened> {
     return await connect(path, found);
   } catch (error) {
     const fault = databaseFault(error);
-    if (fault !== null) return { ok: false, refusal: `the database ${path} cannot be opened: ${fault.reason}` };
+    if (fault?.kind === 'busy') return 'busy';
+    if (fault !== null) return cannotBeOpened(path, fault.reason);
     const code = (error as { code?: unknown }).code;
     if (typeof code !== 'string') throw error;
     if (code.startsWith('SQLITE_'))
@@ -64,6 +78,10 @@ export async function openStore(options: StoreOptions): Promise<Opened> {
       };
     return { ok: false, refusal: `the database ${path} cannot be opened (${code}): check its folder's owner and mode` };
   }
+}
+
+function cannotBeOpened(path: string, reason: string): Opened {
+  return { ok: false, refusal: `the database ${path} cannot be opened: ${reason}` };
 }
 
 /** `--no-migrate`: an operator who wants to see what will happen to the file first. */

@@ -294,6 +294,45 @@ test('a folder, or a path in no folder, is refused', async () => {
   assert.not.ok(existsSync(join(inside, 'missing')));
 });
 
+/** Another program that holds the file until a moment after the opening has begun. */
+for (const [what, begin] of [
+  ['writes to', `BEGIN IMMEDIATE; UPDATE "KeyUser" SET description = 'written meanwhile'`],
+  ['reads', 'BEGIN; SELECT count(*) FROM "Key"'],
+] as const) {
+  test(`a file of nsecbunkerd that another program ${what} is adopted once that has ended, and what it wrote is in the copy`, async () => {
+    const path = legacy('legacy-0.10.5');
+    const other = new Database(path);
+    other.exec(begin);
+    const ended = new Promise<void>((resolve) => {
+      setTimeout(() => {
+        other.exec('COMMIT');
+        resolve();
+      }, 700);
+    });
+    const store = await opened(path);
+    await ended;
+    await close(store);
+    const seen = (file: string) => {
+      const db = new Database(file, { readonly: true });
+      const rows = db.prepare('SELECT description FROM "KeyUser" ORDER BY id').all();
+      db.close();
+      return rows;
+    };
+    const copies = readdirSync(dirname(path)).filter((name) => name.includes('pre-redoubt'));
+    assert.equal(seen(path), seen(join(dirname(path), copies.sort().at(-1)!)));
+    other.close();
+  });
+}
+
+test('a lock that nobody gives up is told', async () => {
+  const path = legacy('legacy-0.10.5');
+  const other = new Database(path);
+  other.exec('BEGIN IMMEDIATE');
+  const refused = await open(path);
+  other.close();
+  assert.match(refused.ok ? '' : refused.refusal, /cannot be opened: another program holds its lock$/);
+});
+
 test('with keys in the keystore, a missing or empty database is not made in silence', async () => {
   const path = join(folder(), 'lost.db');
   const missing = await open(path, 3);
