@@ -1,21 +1,13 @@
-import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { syncFolder } from '../keystore/durable.ts';
 import { copyDatabase } from './copy.ts';
 import { databaseFault } from './fault.ts';
-import { MIGRATION_NAMES } from './migration-names.ts';
+import { MIGRATION_NAMES, MIGRATIONS_TABLE } from './migration-names.ts';
 
 export type Copied = { ok: true; path: string } | { ok: false; refusal: string };
-
-/** Compared in pieces of this size. */
-const PIECE = 1024 * 1024;
-/** Bytes of the header that opening a file changes: journal mode, change counter and who wrote it. */
-const VOLATILE = [
-  [18, 20],
-  [24, 28],
-  [92, 100],
-] as const;
 
 /** Where the copy of a database lies that is made before Redoubt first migrates it. */
 export function copyPath(database: string, number = 1): string {
@@ -24,7 +16,7 @@ export function copyPath(database: string, number = 1): string {
 
 /**
  * The way back to nsecbunkerd: the file as it was before the first migration, durable, made with SQLite's own backup,
- * and whole. A copy of the very same content that an earlier start made is kept; one of another content is never replaced.
+ * and whole. A copy of the very same rows that an earlier start made is kept; one of another content is never replaced.
  */
 export async function copyAside(database: string): Promise<Copied> {
   const draft = `${copyPath(database)}.part`;
@@ -72,19 +64,35 @@ function isDamaged(path: string): boolean {
   }
 }
 
+/** Whether two files hold the same rows. What cannot be read is not the same. */
 function sameContent(a: string, b: string): boolean {
-  if (statSync(a).size !== statSync(b).size) return false;
-  const files = [openSync(a, 'r'), openSync(b, 'r')] as const;
-  const pieces = [Buffer.alloc(PIECE), Buffer.alloc(PIECE)] as const;
   try {
-    for (let at = 0; ; ) {
-      const [read, other] = files.map((file, i) => readSync(file, pieces[i]!, 0, PIECE, at)) as [number, number];
-      if (at === 0) for (const piece of pieces) for (const [start, end] of VOLATILE) piece.fill(0, start, end);
-      if (read !== other || !pieces[0].subarray(0, read).equals(pieces[1].subarray(0, read))) return false;
-      if (read === 0) return true;
-      at += read;
+    return digestOf(a) === digestOf(b);
+  } catch (error) {
+    if (error instanceof Database.SqliteError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Of the tables and their rows. An adoption that was cut short before its first migration has left the list of our
+ * migrations, empty: that does not count.
+ */
+function digestOf(path: string): string {
+  const hash = createHash('sha256');
+  const db = new Database(path, { fileMustExist: true });
+  try {
+    const schema = db
+      .prepare('SELECT name, type, sql FROM sqlite_master WHERE tbl_name <> ? ORDER BY name')
+      .all(MIGRATIONS_TABLE) as { name: string; type: string }[];
+    for (const one of schema) {
+      hash.update(JSON.stringify(one));
+      if (one.type !== 'table') continue;
+      const rows = db.prepare(`SELECT * FROM "${one.name}" ORDER BY rowid`).raw().iterate();
+      for (const row of rows) hash.update(JSON.stringify(row));
     }
   } finally {
-    for (const file of files) closeSync(file);
+    db.close();
   }
+  return hash.digest('hex');
 }

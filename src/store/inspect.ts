@@ -7,12 +7,11 @@ import { MIGRATION_NAMES, MIGRATIONS_TABLE } from './migration-names.ts';
 
 /**
  * What lies at a path. `empty`: a file without tables. `ours`: this daemon made or adopted it; `adoptable`:
- * nsecbunkerd left it, after so many of its migrations; `bare`: without a key, a client or a token in it;
- * `begun`: an adoption was cut short before its first migration.
+ * nsecbunkerd left it, after so many of its migrations; `bare`: without a key, a client or a token in it.
  */
 export type Inspected =
   | { ok: true; state: 'missing' | 'empty' }
-  | { ok: true; state: 'adoptable'; migrations: number; bare: boolean; begun: boolean }
+  | { ok: true; state: 'adoptable'; migrations: number; bare: boolean }
   | { ok: true; state: 'ours'; applied: string[] }
   | { ok: false; refusal: string };
 
@@ -74,7 +73,7 @@ function readSchema(path: string): Inspected {
     const found = adoptable(db, theirs, ADDED_COLUMNS);
     if (!found.ok) return refused(path, `${found.problem}. Nothing was written`);
     const { migrations, bare } = found;
-    return { ok: true, state: 'adoptable', migrations, bare, begun: tables.includes(MIGRATIONS_TABLE) };
+    return { ok: true, state: 'adoptable', migrations, bare };
   } finally {
     db.close();
   }

@@ -1,9 +1,9 @@
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EntityCaseNamingStrategy, MikroORM, type Options } from '@mikro-orm/sqlite';
 import type Database from 'better-sqlite3';
 import { databasePath } from '../../prisma-compat/database-url.ts';
-import { copyAside, copyPath } from './copy-aside.ts';
+import { copyAside } from './copy-aside.ts';
 import { ENTITIES } from './entities.ts';
 import { databaseFault } from './fault.ts';
 import { type Inspected, inspectDatabase } from './inspect.ts';
@@ -59,8 +59,7 @@ async function tryToOpen(path: string, options: StoreOptions): Promise<Opened | 
   if (refusal !== null) return { ok: false, refusal };
   try {
     if (found.state === 'missing') createFile(path);
-    // An adoption that has begun has made its copy before.
-    if (found.state === 'adoptable' && !(found.begun && existsSync(copyPath(path)))) {
+    if (found.state === 'adoptable') {
       const copied = await copyAside(path);
       if (!copied.ok) return copied;
     }

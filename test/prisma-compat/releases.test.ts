@@ -1,6 +1,6 @@
 /** Every state that a release of nsecbunkerd can have left its database in is adopted, with all that is in it. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { test } from 'uvu';
@@ -129,10 +129,44 @@ test('an earlier copy is kept, and made only once of the same content', async ()
   };
   back('');
   await adopted(path);
+  assert.is(copies().length, 1);
   back(`UPDATE "KeyUser" SET description = 'changed since'`);
   await adopted(path);
+  assert.is(copies().length, 2);
   assert.is(digest(copyPath(path)), first);
   assert.is(dump(copyPath(path, copies().length)).KeyUser![0]!.description, 'changed since');
+});
+
+test('an adoption that was cut short is copied again when the file was written to since, and only then', async () => {
+  const path = release(22);
+  const copies = () => readdirSync(dirname(path)).filter((name) => name.includes('pre-redoubt')).length;
+  const before = readFileSync(path);
+  // As it is when the process is killed before its first migration is committed.
+  const cutShort = (then: string) => {
+    for (const end of ['-wal', '-shm']) rmSync(`${path}${end}`, { force: true });
+    writeFileSync(path, before);
+    const db = new Database(path);
+    db.pragma('journal_mode = WAL');
+    db.exec(`CREATE TABLE redoubt_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, executed_at DATETIME)`);
+    db.exec(then);
+    db.close();
+  };
+  await adopted(path);
+  cutShort('');
+  await adopted(path);
+  assert.is(copies(), 1);
+  cutShort(`UPDATE "KeyUser" SET description = 'changed since'`);
+  await adopted(path);
+  assert.is(copies(), 2);
+  assert.is(dump(copyPath(path, 2)).KeyUser![0]!.description, 'changed since');
+});
+
+test('a copy that cannot be read is left where it is, and is no copy', async () => {
+  const path = release(22);
+  writeFileSync(copyPath(path), 'half of a copy, from another program');
+  await adopted(path);
+  assert.is(readFileSync(copyPath(path), 'utf8'), 'half of a copy, from another program');
+  assert.ok(dump(copyPath(path, 2)).KeyUser!.length > 0);
 });
 
 test('a wiped database that only has its tables is refused beside keys, and says what to do', async () => {
