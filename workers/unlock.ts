@@ -15,10 +15,11 @@ import { create } from '../src/keystore/create.ts';
 import { KeystoreFiles } from '../src/keystore/files.ts';
 import { planChange, planCreate, planUnlock } from '../src/keystore/plan.ts';
 import { prepare } from '../src/keystore/prepare.ts';
-import type { CreatePlan, PoolTask, UnlockPlan } from '../src/keystore/protocol.ts';
+import type { ChangePlan, CreatePlan, PoolTask, UnlockPlan } from '../src/keystore/protocol.ts';
 import { allFailed, unlock } from '../src/keystore/unlock.ts';
 
 type Refused = { ok: false; refusal: string };
+type Plan = CreatePlan | ChangePlan | UnlockPlan | Refused;
 
 const random = (size: number) => randomFillSync(newSecret(size));
 
@@ -58,7 +59,7 @@ function carryOut(task: PoolTask): Promise<unknown> {
   }
 }
 
-function plan(task: Extract<PoolTask, { op: 'plan' }>): Promise<CreatePlan | UnlockPlan | Refused> {
+function plan(task: Extract<PoolTask, { op: 'plan' }>): Promise<Plan> {
   switch (task.for) {
     case 'create':
       return planCreate(task);
@@ -72,9 +73,9 @@ function plan(task: Extract<PoolTask, { op: 'plan' }>): Promise<CreatePlan | Unl
 }
 
 /** A plan gives the ports in it away. */
-function withPorts(plan: CreatePlan | UnlockPlan | Refused): unknown {
+function withPorts(plan: Plan): unknown {
   if (!plan.ok) return plan;
-  const ports = 'parts' in plan ? plan.parts.flatMap((part) => [part.passphrase, part.vault]) : [plan.passphrase];
+  const ports = ('parts' in plan ? plan.parts : [plan]).flatMap((part) => Object.values(part).filter(isPort));
   return move({ [valueSymbol]: plan, [transferableSymbol]: ports } as never);
 }
 

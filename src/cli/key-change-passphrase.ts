@@ -2,8 +2,11 @@ import type { Command } from 'commander';
 import { wipe } from '../actor/protocol.ts';
 import { cell, show } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
-import { checkAccess, type RemoteOptions, remoteCommand, SWEEP_MS, withDaemon } from './remote.ts';
+import { checkAccess, type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
 import { readSecretText } from './secret-text.ts';
+
+/** The daemon gives up on it first, ms. */
+const CHANGE_MS = 1_260_000;
 
 interface ChangeOptions extends RemoteOptions {
   all?: boolean;
@@ -30,7 +33,7 @@ async function change(name: string | undefined, options: ChangeOptions): Promise
     const option = '--new-passphrase-file';
     const replacement = await readSecretText('new passphrase', newPassphraseFile, { twice: true, option });
     try {
-      await withDaemon(options, (call) => call('change_passphrase', [name ?? '*', old, replacement], SWEEP_MS));
+      await withDaemon(options, (call) => call('change_passphrase', [name ?? '*', old, replacement], CHANGE_MS));
     } finally {
       wipe(replacement);
     }

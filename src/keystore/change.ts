@@ -43,9 +43,6 @@ export async function change(task: ChangeTask, random: Random): Promise<ChangeRe
     const slot = findSlot(files, message.newPassphrase, task, new Lock(task.lock), random);
     if (!slot.ok) return slot;
     made = slot;
-    if (olds.some((old) => old.isRight && old.slot.id === slot.slot.id)) {
-      return refuse('the new passphrase is the old one: give another');
-    }
     return move(files, pubkey === null ? files.pubkeys() : [pubkey], olds, made, random);
   } finally {
     if (message !== null) wipeMessage(message);

@@ -1,10 +1,12 @@
 import { isUtf8 } from 'node:buffer';
+import { timingSafeEqual } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import { fromFile, type Tools } from '../../prisma-compat/from-file.ts';
 import type { FromFile } from '../../prisma-compat/protocol.ts';
 import { Link } from '../actor/link.ts';
-import type { Secret } from '../actor/protocol.ts';
+import { type Secret, wipe } from '../actor/protocol.ts';
 import { readEnvironment } from './autounlock.ts';
+import { normalize } from './derive.ts';
 import { KeystoreFiles } from './files.ts';
 import { parseImport, wipeImport } from './import.ts';
 import { MAX_PASSPHRASE, type PassphraseRead, readPassphraseFile } from './passphrase-file.ts';
@@ -30,12 +32,12 @@ type UnlockTask = Extract<PoolTask, { op: 'plan'; for: 'unlock' }>;
 
 /** A new key tries its passphrase on so many slots before it gets one of its own. */
 const MAX_TRIES = 4;
-/** Slots that an old passphrase is tried on when it is to be replaced everywhere. */
-const MAX_OLD = 8;
+/** Slots without a key that an old passphrase is tried on: a change that is asked for again may have emptied its slot. */
+const MAX_LEFT = 8;
 /** Key files that are looked at to see which slots are used most. */
 const SAMPLE = 1000;
 const NO_SUCH_KEY = 'no such key in the keystore';
-/** Parts that one unlock is cut into at most; each has ports of its own. */
+/** Parts that one task is cut into at most; each has ports of its own. */
 const MAX_PARTS = 64;
 
 /** What `create` will have to derive. */
@@ -52,7 +54,7 @@ export async function planCreate({ keystore, logN, source, timeoutMs }: CreateTa
     const found = files.slots();
     if (!found.ok) return found;
 
-    const slots = mostUsed(files, found.slots).slice(0, MAX_TRIES);
+    const slots = mostUsed(found.slots, usesOf(files, found.slots, SAMPLE)).slice(0, MAX_TRIES);
     const own = imported?.form === 'ncryptsec' ? imported.logN : 0;
     const maxLogN = Math.max(logN, own, ...slots.map((slot) => slot.logN));
     const seen = found.slots.length;
@@ -62,11 +64,12 @@ export async function planCreate({ keystore, logN, source, timeoutMs }: CreateTa
   }
 }
 
-/** What `change` will have to derive. */
+/** What `change` will have to derive: for one key its own slot; for all of them every slot that a key is under. */
 export async function planChange({
   keystore,
   logN,
   pubkey,
+  most,
   source,
   timeoutMs,
 }: ChangeTask): Promise<ChangePlan | Refused> {
@@ -75,20 +78,27 @@ export async function planChange({
   const { message } = taken;
   try {
     if (!isLogN(logN)) return { ok: false, refusal: `logN is ${logN}: it must be from ${MIN_LOG_N} to ${MAX_LOG_N}` };
+    if (changesNothing(message)) return { ok: false, refusal: 'the new passphrase is the old one: give another' };
     const files = new KeystoreFiles(keystore);
     const found = files.slots();
     if (!found.ok) return found;
-    const used = mostUsed(files, found.slots);
+    const uses = usesOf(files, found.slots, pubkey === null ? Number.POSITIVE_INFINITY : SAMPLE);
+    const byUse = mostUsed(found.slots, uses);
     const file = pubkey === null ? null : files.key(pubkey);
     if (file?.ok === false) return { ok: false, refusal: file.error };
-    const old = file === null ? used.slice(0, MAX_OLD) : used.filter(({ id }) => id === file.sealed.slot);
-    if (old.length === 0) return { ok: false, refusal: file === null ? 'there are no keys' : 'key file is damaged' };
+    const { tried, untried } =
+      file === null
+        ? affordable(byUse, uses, most)
+        : { tried: found.slots.filter(({ id }) => id === file.sealed.slot), untried: 0 };
+    if (tried.length === 0) return { ok: false, refusal: file === null ? 'there are no keys' : 'key file is damaged' };
 
     // The last slot is what an attempt that was cut short has made.
-    const slots = [...new Set([...used.slice(0, MAX_TRIES), ...found.slots.slice(-1)])];
-    const maxLogN = Math.max(logN, ...[...old, ...slots].map((slot) => slot.logN));
-    const [oldSlots, ids] = [old, slots].map((some) => some.map(({ id }) => id)) as [string[], string[]];
-    return { ok: true, oldSlots, slots: ids, seen: found.slots.length, maxLogN, passphrase: handOn(message) };
+    const slots = [...new Set([...byUse.slice(0, MAX_TRIES), ...found.slots.slice(-1)])];
+    const parts = inParts(tried).map((part) => {
+      const maxLogN = Math.max(logN, ...[...part, ...slots].map((slot) => slot.logN));
+      return { oldSlots: part.map(({ id }) => id), maxLogN, passphrase: handOn(message) };
+    });
+    return { ok: true, parts, slots: slots.map(({ id }) => id), seen: found.slots.length, untried };
   } finally {
     wipeMessage(message);
   }
@@ -168,18 +178,41 @@ function whyUnfit(passphrase: Secret | undefined, what: string): string | null {
   return isUtf8(passphrase) ? null : `the ${what} is not UTF-8 text: send it as UTF-8`;
 }
 
-/**
- * Slots in the order of how many keys use them, as a sample of the key files has it (pubkeys are random); of those that
- * none uses the newest first: all keys may have just left it, in a change that nobody heard the end of.
- */
-function mostUsed(files: KeystoreFiles, slots: readonly Slot[]): Slot[] {
-  if (slots.length < 2) return [...slots];
+function changesNothing({ passphrase, newPassphrase = passphrase }: PassphraseMessage): boolean {
+  const [old, replacement] = [normalize(passphrase), normalize(newPassphrase)];
+  try {
+    return old.length === replacement.length && timingSafeEqual(old, replacement);
+  } finally {
+    wipe(old, replacement);
+  }
+}
+
+/** How many keys are under each slot, as the first `most` key files have it (pubkeys are random). */
+function usesOf(files: KeystoreFiles, slots: readonly Slot[], most: number): Map<string, number> {
   const uses = new Map(slots.map(({ id }) => [id, 0]));
-  for (const pubkey of files.pubkeys().slice(0, SAMPLE)) {
+  for (const pubkey of files.pubkeys().slice(0, most)) {
     const file = files.key(pubkey);
     if (file.ok) uses.set(file.sealed.slot, (uses.get(file.sealed.slot) ?? 0) + 1);
   }
+  return uses;
+}
+
+/** Of those that no key uses the newest come first: all keys may have just left it, in a change that nobody heard the end of. */
+function mostUsed(slots: readonly Slot[], uses: ReadonlyMap<string, number>): Slot[] {
   return slots.toReversed().sort((a, b) => uses.get(b.id)! - uses.get(a.id)!);
+}
+
+/** The slots that are worth a try, within `most` derivations at logN 17, and how many keys are under the others. */
+function affordable(byUse: readonly Slot[], uses: ReadonlyMap<string, number>, most: number) {
+  const isUsed = ({ id }: Slot) => uses.get(id)! > 0;
+  const wanted = [...byUse.filter(isUsed), ...byUse.filter((slot) => !isUsed(slot)).slice(0, MAX_LEFT)];
+  let cost = 0;
+  const tried = wanted.filter(({ logN }) => {
+    cost += 2 ** (logN - 17);
+    return cost <= most;
+  });
+  const untried = wanted.slice(tried.length).reduce((keys, { id }) => keys + uses.get(id)!, 0);
+  return { tried, untried };
 }
 
 type KeyRefs = UnlockTask['keys'];

@@ -5,22 +5,24 @@ import type { FromFile, RecoverTask } from '../../prisma-compat/protocol.ts';
 import type { CurveName } from '../curve/curve.ts';
 import { makePool } from '../host/pool.ts';
 import type { Outcome } from '../policy/protocol.ts';
+import { changedTogether } from './changed-together.ts';
 import { derivationBytes } from './derivation-bytes.ts';
 import { Lock } from './lock.ts';
 import { Permits } from './permits.ts';
-import type {
-  AutounlockInspection,
-  AutounlockSources,
-  ChangePlan,
-  ChangeResult,
-  CreatePlan,
-  CreateResult,
-  PassphraseSource,
-  PoolTask,
-  PrepareResult,
-  UnlockPlan,
-  UnlockResult,
-  UnlockTask,
+import {
+  type AutounlockInspection,
+  type AutounlockSources,
+  type ChangePlan,
+  type ChangeResult,
+  type CreatePlan,
+  type CreateResult,
+  type PassphraseSource,
+  type PoolTask,
+  type PrepareResult,
+  type UnlockPlan,
+  type UnlockResult,
+  type UnlockTask,
+  WRONG,
 } from './protocol.ts';
 
 type Refused = { ok: false; refusal: string };
@@ -32,6 +34,8 @@ type UnlockKeysTask = Extract<UnlockTask, { op: 'unlock' }>;
 const MAX_WAITING = 32;
 /** How long an unlocker waits for its passphrase, ms. */
 const PASSPHRASE_MS = 5_000;
+/** Derivations at logN 17 that a change of all keys may take: nine minutes of one core, and less than its deadline. */
+const MOST_TO_CHANGE = 1024;
 
 export interface UnlockPoolOptions {
   /** Path of the worker entry. */
@@ -42,6 +46,8 @@ export interface UnlockPoolOptions {
   /** Bytes that derivations may take in all; a quarter of the machine's memory. */
   memory?: number;
   passphraseMs?: number;
+  /** Derivations at logN 17, or as much work at another cost, that a change of all keys may take. */
+  mostToChange?: number;
 }
 
 /**
@@ -53,6 +59,7 @@ export class UnlockPool {
   readonly #permits: Permits;
   readonly #cores: number;
   readonly #passphraseMs: number;
+  readonly #mostToChange: number;
   readonly #lock = Lock.memory();
   #inWork = 0;
   #nextTask = 1;
@@ -62,6 +69,7 @@ export class UnlockPool {
     this.#cores = options.cores ?? availableParallelism();
     this.#permits = new Permits(this.#cores, options.memory ?? quarterOfMemory());
     this.#passphraseMs = options.passphraseMs ?? PASSPHRASE_MS;
+    this.#mostToChange = options.mostToChange ?? MOST_TO_CHANGE;
     this.#pool = makePool({
       filename: options.filename,
       maxThreads: this.#cores,
@@ -109,15 +117,22 @@ export class UnlockPool {
     const { keystore, logN, pubkey, source } = task;
     return this.#admit<ChangeResult | Refused>(portsOf(source), refused, async () => {
       const timeoutMs = this.#passphraseMs;
-      const asked: PoolTask = { op: 'plan', for: 'change', keystore, logN, pubkey, source, timeoutMs };
+      const most = this.#mostToChange;
+      const asked: PoolTask = { op: 'plan', for: 'change', keystore, logN, pubkey, most, source, timeoutMs };
       const plan = await this.#run<ChangePlan>(asked, 0, portsOf(source));
       if (!plan.ok) return plan;
-      const { ok: _, ...planned } = plan;
-      const { maxLogN, passphrase } = plan;
-      return this.#locked((own) => {
-        const todo: PoolTask = { op: 'change', keystore, logN, pubkey, timeoutMs, ...planned, ...own };
-        return this.#run<ChangeResult>(todo, maxLogN, [passphrase]);
+      const { parts, slots, seen, untried } = plan;
+      const done: ChangeResult[] = [];
+      await this.#eachOf(parts, async ({ oldSlots, maxLogN, passphrase }) => {
+        const part = { op: 'change', keystore, logN, maxLogN, pubkey, oldSlots, slots, seen, passphrase } as const;
+        const changed = await this.#locked((own) =>
+          this.#run<ChangeResult>({ ...part, timeoutMs, ...own }, maxLogN, [passphrase]),
+        );
+        done.push(changed);
+        // Otherwise the others would fail as it did.
+        if (!changed.ok && changed.refusal !== WRONG) for (const { passphrase } of parts.splice(0)) passphrase.close();
       });
+      return changedTogether(done, untried);
     });
   }
 
@@ -146,22 +161,16 @@ export class UnlockPool {
       const result: UnlockResult = { unlocked: [], failed: plan.failed };
       if (plan.warnings.length > 0) result.warnings = plan.warnings;
       if (plan.fromFile !== undefined) result.fromFile = plan.fromFile;
-      const parts = [...plan.parts];
-      // At most one part a core waits for its turn: tasks that come later are not kept behind all of this one.
-      const lane = async () => {
-        for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
-          const { passphrase, vault, maxLogN, keys } = part;
-          const todo: PoolTask = { op: 'unlock', keystore, maxLogN, keys, passphrase, timeoutMs, vault };
-          const done = await this.#run<UnlockResult>(todo, maxLogN, [passphrase, vault]);
-          if ('ok' in done) result.failed.push(...keys.map((key) => ({ ...key, error: done.refusal })));
-          else {
-            onPart?.(done.unlocked);
-            result.unlocked.push(...done.unlocked);
-            result.failed.push(...done.failed);
-          }
+      await this.#eachOf(plan.parts, async ({ passphrase, vault, maxLogN, keys }) => {
+        const todo: PoolTask = { op: 'unlock', keystore, maxLogN, keys, passphrase, timeoutMs, vault };
+        const done = await this.#run<UnlockResult>(todo, maxLogN, [passphrase, vault]);
+        if ('ok' in done) result.failed.push(...keys.map((key) => ({ ...key, error: done.refusal })));
+        else {
+          onPart?.(done.unlocked);
+          result.unlocked.push(...done.unlocked);
+          result.failed.push(...done.failed);
         }
-      };
-      await Promise.all(Array.from({ length: Math.min(this.#cores, parts.length) }, lane));
+      });
       return result;
     });
   }
@@ -177,6 +186,14 @@ export class UnlockPool {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#pool.destroy();
+  }
+
+  /** At most one part a core waits for its turn: tasks that come later are not kept behind all of this one. */
+  async #eachOf<T>(parts: T[], work: (part: T) => Promise<void>): Promise<void> {
+    const lane = async () => {
+      for (let part = parts.shift(); part !== undefined; part = parts.shift()) await work(part);
+    };
+    await Promise.all(Array.from({ length: Math.min(this.#cores, parts.length) }, lane));
   }
 
   /** Runs a task that may take the keystore's lock. */

@@ -122,10 +122,13 @@ export type UnlockTask =
   /** `pubkey`: of the one key to be sealed anew; null for every key that the old passphrase opens. */
   | { op: 'change'; keystore: string; logN: number; pubkey: string | null; source: PassphraseSource };
 
-/** `failed`: keys that the old passphrase should have opened. Those under another passphrase are in neither. */
+/**
+ * `failed`: keys that the old passphrase should have opened. Those under another passphrase are in neither. `untried`:
+ * how many keys it was not tried on, for there are too many slots.
+ */
 export type ChangeResult =
-  | { ok: true; changed: number; failed: { name: string; error: string }[] }
-  | { ok: false; refusal: string };
+  | { ok: true; changed: number; failed: { name: string; error: string }[]; untried?: number }
+  | { ok: false; refusal: string; untried?: number };
 export type CreateResult = { ok: true; pubkey: string } | { ok: false; refusal: string };
 export type UnlockResult = {
   /** pubkeys that the vault now holds */
@@ -165,6 +168,8 @@ export type PoolTask =
       keystore: string;
       logN: number;
       pubkey: string | null;
+      /** Derivations at logN 17, or as much work at another cost, that a change of all keys may take. */
+      most: number;
       source: PassphraseSource;
       timeoutMs: number;
     }
@@ -222,7 +227,13 @@ export type PoolTask =
     };
 
 export type CreatePlan = { ok: true; slots: string[]; seen: number; maxLogN: number; passphrase: MessagePort };
-export type ChangePlan = CreatePlan & { oldSlots: string[] };
+export type ChangePlan = {
+  ok: true;
+  parts: { oldSlots: string[]; maxLogN: number; passphrase: MessagePort }[];
+  slots: string[];
+  seen: number;
+  untried: number;
+};
 export type UnlockPlan = {
   ok: true;
   parts: { keys: KeyRef[]; maxLogN: number; passphrase: MessagePort; vault: MessagePort }[];

@@ -314,4 +314,23 @@ test('get_audit: what is looked for, and rows field by field', async () => {
   assert.equal(lean!.params, { keyName: 'k', client, kind: 1 });
 });
 
+test('change_passphrase: what was not done is told, keys that were not tried too', async () => {
+  const changed = (as: Stage['main']['changed']) => {
+    stage.main.changed = as;
+    return error('change_passphrase', '*', 'old', `new ${JSON.stringify(as)}`);
+  };
+  const untried = '3 keys were not tried, for the keystore has too many passphrases: change them by their names';
+  const failed = [{ name: 'k', error: 'key file is damaged' }];
+  assert.is(
+    await changed({ ok: true, changed: 2, failed: [], untried: 3 }),
+    `2 keys have the new passphrase; ${untried}`,
+  );
+  assert.is(
+    await changed({ ok: true, changed: 2, failed, untried: 3 }),
+    `2 keys have the new passphrase; not so k (key file is damaged); ${untried}`,
+  );
+  assert.is(await changed({ ok: false, refusal: 'wrong passphrase', untried: 3 }), `wrong passphrase; ${untried}`);
+  assert.is(await changed({ ok: false, refusal: 'wrong passphrase' }), 'wrong passphrase');
+});
+
 test.run();

@@ -13,7 +13,7 @@ import { npubEncode } from '../../src/admin/npub.ts';
 import type { AdminToMain, MainToAdmin } from '../../src/admin/protocol.ts';
 import { loadCurve } from '../../src/curve/load.ts';
 import { pooledRandom } from '../../src/curve/random.ts';
-import type { PassphraseMessage, UnlockResult } from '../../src/keystore/protocol.ts';
+import type { ChangeResult, PassphraseMessage, UnlockResult } from '../../src/keystore/protocol.ts';
 import type {
   AdminToPolicy,
   KeyRow,
@@ -299,6 +299,8 @@ export class MainThread {
   derivation: Promise<void> = Promise.resolve();
   /** The relays have taken the subscriptions that are left. */
   subscribed: Promise<void> = Promise.resolve();
+  /** What comes of a change of passphrases. */
+  changed: ChangeResult = { ok: true, changed: 1, failed: [] };
   passphrase = 'correct horse';
   /** Of keys that have one of their own. */
   passphrases = new Map<string, string>();
@@ -517,7 +519,7 @@ export function mainHandlers(main: MainThread, records: Records): Handlers<Admin
     },
     changePassphrase: async ({ name, port }) => {
       await take(name ?? '*', port);
-      return { ok: true, changed: 1, failed: [] };
+      return main.changed;
     },
     purgeKey: async () => {
       // The unlockers' turn, like any other.

@@ -1,12 +1,16 @@
+// deadline: 120 s
 /** Keys are sealed anew under another passphrase, one or all. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { KeystoreFiles } from '../../src/keystore/files.ts';
 import { handOn } from '../../src/keystore/passphrase-port.ts';
-import type { ChangeResult } from '../../src/keystore/protocol.ts';
+import type { UnlockPoolOptions } from '../../src/keystore/pool.ts';
+import type { ChangeResult, Slot } from '../../src/keystore/protocol.ts';
+import { makeSlot } from '../../src/keystore/slot.ts';
 import { openKeyFile } from '../probe/key-file.ts';
-import { bytes, Custodian, LOG_N, passphrase } from './setup.ts';
+import { bytes, Custodian, LOG_N, passphrase, random, sealed } from './setup.ts';
 
 const custodian = new Custodian();
 const keys: { [name: string]: { name: string; pubkey: string } } = {};
@@ -119,6 +123,58 @@ test('a damaged file is named, and keeps no other from its new passphrase', asyn
   assert.equal(await change(null, 'next', 'last'), { ok: true, changed: 2, failed });
   assert.ok(opens('a', 'last') && opens('c', 'last'));
   assert.equal(await change('b', 'next', 'last'), { ok: false, refusal: 'key file is damaged' });
+});
+
+/** A keystore with one slot for each of `fleets`, in their order, and that fleet's keys under it. */
+async function withFleets(
+  fleets: { of: string; names: string[] }[],
+  use: (custodian: Custodian, change: (old: string) => Promise<ChangeResult>) => Promise<void>,
+  options: Partial<UnlockPoolOptions> = {},
+): Promise<void> {
+  const custodian = new Custodian(options);
+  const { keystore, pool } = custodian;
+  const files = new KeystoreFiles(keystore);
+  const slots: Slot[] = [];
+  try {
+    for (const { of, names } of fleets) {
+      const { slot, kek } = makeSlot(bytes(of), LOG_N, random);
+      slots.push(slot);
+      for (const name of names) files.writeKey(sealed(name, slot, kek).file);
+    }
+    writeFileSync(join(keystore, 'keystore.json'), JSON.stringify({ version: 1, slots }));
+    await use(custodian, (old) => {
+      const source = passphrase(old, { newPassphrase: bytes('new') });
+      return pool.change({ op: 'change', keystore, logN: LOG_N, pubkey: null, source });
+    });
+  } finally {
+    await custodian.close();
+  }
+}
+
+test('a change of all keys leaves none behind, whatever slots the old passphrase has', async () => {
+  const others = [...'BCDEFGHI'].map((of) => ({ of, names: [`${of} 1`, `${of} 2`] }));
+  const fleets = [{ of: 'leaked', names: ['first'] }, ...others, { of: 'leaked', names: ['last'] }];
+  await withFleets(fleets, async ({ keystore }, changeAll) => {
+    assert.equal(await changeAll('leaked'), { ok: true, changed: 2, failed: [] });
+    assert.ok(openKeyFile(keystore, 'first', 'new'));
+    assert.ok(openKeyFile(keystore, 'last', 'new'));
+    const { slots } = JSON.parse(readFileSync(join(keystore, 'keystore.json'), 'utf8'));
+    assert.is(slots.length, fleets.length + 1, 'one slot for both');
+  });
+});
+
+test('a change of all keys that would take too long tells how many it has not tried', async () => {
+  const fleets = [
+    { of: 'shared', names: ['a', 'b'] },
+    { of: 'older', names: ['c'] },
+    { of: 'newer', names: ['d'] },
+  ];
+  const use = async (_: Custodian, changeAll: (old: string) => Promise<ChangeResult>) => {
+    assert.equal(await changeAll('older'), { ok: false, refusal: 'wrong passphrase', untried: 1 });
+    assert.equal(await changeAll('shared'), { ok: true, changed: 2, failed: [], untried: 1 });
+  };
+  // As much work as two derivations at logN 14.
+  await withFleets(fleets, use, { mostToChange: 1 / 4 });
 });
 
 test.run();

@@ -11,13 +11,14 @@ import { resealKeys, standingOf, type Upgrade } from '../../prisma-compat/upgrad
 import { Link } from '../../src/actor/link.ts';
 import { nobleCurve } from '../../src/curve/noble.ts';
 import { change } from '../../src/keystore/change.ts';
+import { changedTogether } from '../../src/keystore/changed-together.ts';
 import { create } from '../../src/keystore/create.ts';
 import { KeystoreFiles } from '../../src/keystore/files.ts';
 import { Lock } from '../../src/keystore/lock.ts';
 import { handOn } from '../../src/keystore/passphrase-port.ts';
 import { planChange, planCreate } from '../../src/keystore/plan.ts';
 import { prepare } from '../../src/keystore/prepare.ts';
-import type { UnlockerToVault } from '../../src/keystore/protocol.ts';
+import type { ChangeResult, UnlockerToVault } from '../../src/keystore/protocol.ts';
 import { bytes, LOG_N } from '../keystore/setup.ts';
 
 /** A key that somebody was told of: null passphrases mean that it is gone. */
@@ -108,19 +109,23 @@ async function reseal(world: World, name: string | null, old: string, replacemen
   const keystore = keystoreOf(world);
   const pubkey = name === null ? null : world.known.find((key) => key.name === name)!.pubkey;
   const source = { port: handOn({ passphrase: bytes(old), newPassphrase: bytes(replacement) }) };
-  const asked = { op: 'plan', for: 'change', keystore, logN: LOG_N, pubkey, timeoutMs: 1000 } as const;
+  const asked = { op: 'plan', for: 'change', keystore, logN: LOG_N, pubkey, most: 1024, timeoutMs: 1000 } as const;
   const plan = await planChange({ ...asked, source });
   if (!plan.ok) return plan;
   try {
-    const { ok: _, ...planned } = plan;
+    const { parts, slots, seen, untried } = plan;
     const own = { lock: Lock.memory(), task: 1, timeoutMs: 1000 };
-    const task = { op: 'change', keystore, logN: LOG_N, pubkey, ...planned, ...own } as const;
-    const changed = await change(task, world.random);
+    const results: ChangeResult[] = [];
+    for (const part of parts) {
+      const task = { op: 'change', keystore, logN: LOG_N, pubkey, slots, seen, ...part, ...own } as const;
+      results.push(await change(task, world.random));
+    }
+    const changed = changedTogether(results, untried);
     if (!changed.ok) return changed;
     if (changed.failed.length > 0) return { ok: false, refusal: JSON.stringify(changed.failed) };
     return { ok: true, known: moved(world.known, name, old, [replacement]) };
   } finally {
-    plan.passphrase.close();
+    for (const { passphrase } of plan.parts) passphrase.close();
   }
 }
 

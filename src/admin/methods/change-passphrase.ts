@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { handOn } from '../../keystore/passphrase-port.ts';
-import { WRONG } from '../../keystore/protocol.ts';
+import { type ChangeResult, WRONG } from '../../keystore/protocol.ts';
 import type { Answer } from '../answer.ts';
 import type { Desk } from '../desk.ts';
 import { EVERY_KEY } from '../queue.ts';
@@ -8,8 +8,8 @@ import { name, secret } from './fields.ts';
 import { keyExists, noSuchKey } from './known-key.ts';
 import { type Call, method } from './method.ts';
 
-/** Ten thousand files are replaced one by one, each durably. */
-const CHANGE_MS = 600_000;
+/** A thousand derivations, and ten thousand files that are replaced one by one, each durably. */
+const CHANGE_MS = 1_200_000;
 const EVERY = '*';
 /** Failed keys that the answer names. */
 const NAMED = 10;
@@ -46,12 +46,18 @@ async function change(keyName: string | null, desk: Desk, { admin, secrets }: Ca
   });
   if (!changed.ok) {
     if (changed.refusal === WRONG) desk.wrongPassphrases.failed(...who);
-    return { ok: false, error: changed.refusal };
+    return { ok: false, error: `${changed.refusal}${untriedText(changed)}` };
   }
   desk.wrongPassphrases.succeeded(...who);
-  const { failed } = changed;
-  if (failed.length === 0) return { ok: true, result: '["ok"]' };
+  const { failed, untried = 0 } = changed;
+  if (failed.length + untried === 0) return { ok: true, result: '["ok"]' };
   const named = failed.slice(0, NAMED).map(({ name, error }) => `${name} (${error})`);
   const more = failed.length > NAMED ? `, and ${failed.length - NAMED} more` : '';
-  return { ok: false, error: `${changed.changed} keys have the new passphrase; not so ${named.join(', ')}${more}` };
+  const not = failed.length > 0 ? `; not so ${named.join(', ')}${more}` : '';
+  return { ok: false, error: `${changed.changed} keys have the new passphrase${not}${untriedText(changed)}` };
+}
+
+function untriedText({ untried = 0 }: ChangeResult): string {
+  if (untried === 0) return '';
+  return `; ${untried} keys were not tried, for the keystore has too many passphrases: change them by their names`;
 }
