@@ -22,8 +22,8 @@ export class Strangers {
 
   /** Events a second. What was used of the old rates is forgotten. */
   setRates(perKey: number, total: number): void {
-    this.#perKey = new ClientRates(perKey, perKey);
-    this.#total = new ClientRates(total, total, 1);
+    this.#perKey = new ClientRates(perKey, burst(perKey));
+    this.#total = new ClientRates(total, burst(total), 1);
   }
 
   /** Why a stranger's event is refused, or null when it may pass. */
@@ -39,4 +39,9 @@ export class Strangers {
     if (verified === 'busy') return 'strangers: busy';
     return verified ? null : 'strangers: signature';
   }
+}
+
+/** What is looked at less than once a second is looked at all the same. */
+function burst(rate: number): number {
+  return rate === 0 ? 0 : Math.max(1, rate);
 }

@@ -24,6 +24,14 @@ test('strangers have a rate for each key and one for all', async () => {
   assert.is(await examine('a', 1000), null, 'a second later');
 });
 
+test('a rate below one a second shuts nobody out for ever, and none at all shuts out everybody', async () => {
+  const seldom = new Strangers(pool, 1 / 4, 1 / 2);
+  const examine = (p: string, arrived: number) => seldom.examine(incoming(p, arrived));
+  assert.equal([await examine('a', 0), await examine('b', 0)], [null, 'strangers: rate'], 'one in two seconds in all');
+  assert.equal([await examine('a', 3999), await examine('a', 4000)], ['strangers: rate', null]);
+  assert.is(await new Strangers(pool, 0, 0).examine(incoming('a', 0)), 'strangers: rate');
+});
+
 test('what is not genuine is refused', async () => {
   const strangers = new Strangers(pool, 10, 10);
   assert.is(await strangers.examine(incoming('a', 0, { content: 'y' })), 'strangers: signature');
