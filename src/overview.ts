@@ -22,6 +22,8 @@ export interface OverviewOptions {
   schemaVersion(): number;
   /** null where keys are not unlocked at start. */
   autounlock(): AutounlockState | null;
+  /** One line about keys that have no file. */
+  lostKeys(): string | null;
 }
 
 /** A policy actor that takes longer than this to answer is said not to, ms. */
@@ -79,7 +81,9 @@ export class Overview implements Observed {
       .ask('health', null, { timeoutMs: HEALTH_MS })
       .catch(() => null);
     const status = this.status();
-    return { status, policy, schemaVersion: this.#options.schemaVersion(), reasons: reasons(status, policy) };
+    const lost = this.#options.lostKeys();
+    const found = [...reasons(status, policy), ...(lost === null ? [] : [lost])];
+    return { status, policy, schemaVersion: this.#options.schemaVersion(), reasons: found };
   }
 }
 

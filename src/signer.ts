@@ -96,6 +96,7 @@ export class Signer {
       curve: () => this.#curve,
       schemaVersion: () => this.#schemaVersion,
       autounlock: () => this.#autounlock.state(),
+      lostKeys: () => this.#custody.lost.reason(),
     });
     this.#admin = this.#superviseAdmin();
     this.#policy = this.#supervisePolicy();

@@ -17,6 +17,7 @@ import { RESERVED } from '../policy/reserved.ts';
 import { EX_CONFIG, StartRefusal } from '../start-refusal.ts';
 import type { Blanks } from './blanks.ts';
 import type { Keys } from './keys.ts';
+import { LostKeys } from './lost-keys.ts';
 
 export interface CustodyOptions {
   keystore: string;
@@ -73,6 +74,7 @@ const LANES = 4;
 export class Custody {
   readonly #options: CustodyOptions;
   readonly #legacy: LegacyKeys;
+  readonly lost: LostKeys;
   /** For each opening in work: names of the keys that were locked or deleted since it began. */
   readonly #opening = new Set<Set<string>>();
   /** Names of keys that were locked on purpose: they are locked here before the records say so. */
@@ -82,6 +84,7 @@ export class Custody {
   constructor(options: CustodyOptions) {
     this.#options = options;
     this.#legacy = new LegacyKeys(options);
+    this.lost = new LostKeys(options.keystore, options.keys);
   }
 
   /** At start: every key is known by its name, and what needs no passphrase is unlocked. @throws StartRefusal */
@@ -89,11 +92,15 @@ export class Custody {
     const refusal = await this.reservedHere(this.#options.reserved());
     if (refusal !== null) throw new StartRefusal(refusal, EX_CONFIG);
     const { keys, log } = this.#options;
-    for (const { name, pubkey } of await this.known()) {
+    const known = await this.known();
+    for (const { name, pubkey } of known) {
       if (isPubkey(pubkey)) keys.add(name, pubkey);
       // Relays refuse a whole subscription for one word in it that is no public key. Of '' the key will tell.
       else if (pubkey !== '') log({ level: 'error', message: DAMAGED_ROW, fields: { key: name } });
     }
+    this.lost.look(known.filter(({ name, pubkey }) => isPubkey(pubkey) && !this.#legacy.has(name)));
+    const lost = this.lost.reason();
+    if (lost !== null) log({ level: 'error', message: lost, fields: {} });
     await this.#legacy.openPlain();
   }
 

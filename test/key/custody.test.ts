@@ -7,6 +7,7 @@ function custodyOf(name: string): Custody {
   const key = { name, pubkey: '1'.repeat(64), unlocked: true, state: 'inactive', listens: true, lock: async () => {} };
   const rows = [{ name, pubkey: key.pubkey, lockedAt: null, deletedAt: null }];
   return new Custody({
+    keystore: '/nowhere',
     keys: { named: () => key, get: () => key, remove: () => {} },
     policy: () => ({ ask: async () => rows }),
     vault: () => ({ ask: async () => null }),
