@@ -159,6 +159,7 @@ export class Signer {
   async stop(ms: number): Promise<void> {
     clearInterval(this.#hungTimer);
     const until = this.#clock.mono() + ms;
+    this.#admin.link?.tell('stopAsking', null);
     await this.#keys?.drain(ms);
     await this.#keys?.lockAll();
     await this.#blanks?.close();

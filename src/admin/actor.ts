@@ -79,6 +79,7 @@ export class AdminActor {
       probe: () => this.#probe(),
       authenticate: ({ relay, challenge }) => this.#authenticate(relay, challenge),
       quickstart: ({ data }) => this.#quickstart(data),
+      stopAsking: () => this.#desk.approvals.close(),
       close: () => this.#close(),
     });
     const policy = new PolicyLine({ head: (head) => this.#keepHead(head) });

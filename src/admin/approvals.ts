@@ -46,6 +46,7 @@ const WAITING = 64;
 export class Approvals {
   readonly #options: ApprovalsOptions;
   readonly #entries = new Map<string, Entry>();
+  #closed = false;
 
   constructor(options: ApprovalsOptions) {
     this.#options = options;
@@ -93,8 +94,9 @@ export class Approvals {
     }
   }
 
-  /** Nobody is asked any more. */
+  /** Nobody is asked any more, and who waits is refused. */
   close(): void {
+    this.#closed = true;
     for (const entry of [...this.#entries.values()]) this.#settle(entry, () => ({ verdict: 'no' }));
   }
 
@@ -148,7 +150,7 @@ export class Approvals {
       (stranger && ofKey.filter((entry) => entry.stranger).length >= STRANGERS_PER_KEY) ||
       ofKey.filter((entry) => entry.client === client).length >= PER_CLIENT;
     const timeoutMs = timeout();
-    if (full || timeoutMs === 0) return null;
+    if (full || timeoutMs === 0 || this.#closed) return null;
     const id = newId();
     const askedAt = clock.now();
     const entry: Entry = {

@@ -67,6 +67,8 @@ export type MainToAdmin = MainProtocol<{
   authenticate: Ask<{ relay: string; challenge: string }, string | null>;
   /** Quickstart only: makes what the demonstration needs; the passphrase file is read and written by workers. */
   quickstart: Ask<{ data: string }, QuickstartMade>;
+  /** The daemon is stopping: requests that wait for an admin are refused. */
+  stopAsking: Tell<null>;
   close: Ask<null, null>;
 }>;
 

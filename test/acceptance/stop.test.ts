@@ -59,6 +59,19 @@ test(`SIGTERM with ${IN_FLIGHT} requests in flight: what was recorded was answer
   assert.ok(signed.length > 0);
 });
 
+test('who waits for an admin is refused when it stops', async () => {
+  await daemon.start({ REDOUBT_APPROVAL_TIMEOUT: '30000' });
+  const { client } = await pairClient();
+  const admin = await adminOf(daemon);
+  const { id, event } = client.request('sign_event', [note().replace('"kind":1', '"kind":7')]);
+  client.sendEvent(event);
+  await until('an admin is asked', () => admin.deliveries.some(({ text }) => text.includes('"acl"')));
+  assert.is(await daemon.stop(), 0);
+  await until('the relay is gone', () => client.socket.readyState === client.socket.CLOSED);
+  assert.is(client.received.find((answer) => answer.id === id)?.error, 'not authorized');
+  admin.close();
+});
+
 test('a second signal ends it at once, and releases the lock', async () => {
   await daemon.start();
   const { client } = await pairClient();
