@@ -1,4 +1,3 @@
-import type { Clock } from '../actor/clock.ts';
 import type { LogLine, Refusal } from './protocol.ts';
 import type { RuleName } from './rules.ts';
 
@@ -10,7 +9,6 @@ export interface Denial {
   refusal: Refusal;
 }
 
-const MINUTE_MS = 60_000;
 /** Different denials told apart in a minute; what comes beyond them is counted together. */
 const MOST_KINDS = 500;
 
@@ -19,20 +17,15 @@ const MOST_KINDS = 500;
  * no audit row, so that nobody can fill the disk by being refused.
  */
 export class Denials {
-  readonly #clock: Clock;
   readonly #log: (line: LogLine) => void;
   readonly #seen = new Map<string, { denial: Denial; more: number }>();
   #others = 0;
-  #since: number;
 
-  constructor(clock: Clock, log: (line: LogLine) => void) {
-    this.#clock = clock;
+  constructor(log: (line: LogLine) => void) {
     this.#log = log;
-    this.#since = clock.mono();
   }
 
   note(denial: Denial): void {
-    this.#turn();
     const kind = `${denial.keyName}\n${denial.client}\n${denial.method}\n${denial.rule}`;
     const seen = this.#seen.get(kind);
     if (seen !== undefined) seen.more++;
@@ -43,10 +36,8 @@ export class Denials {
     }
   }
 
-  #turn(): void {
-    const mono = this.#clock.mono();
-    if (mono - this.#since < MINUTE_MS) return;
-    this.#since = mono;
+  /** A minute is over. */
+  turn(): void {
     for (const { denial, more } of this.#seen.values()) {
       if (more > 0) this.#log({ level: 'info', message: 'denied again', fields: { ...denial, times: more } });
     }

@@ -104,7 +104,7 @@ export class PolicyEngine {
       index,
       journal,
       replay,
-      denials: new Denials(clock, outside.log),
+      denials: new Denials(outside.log),
       reuses: new Reuses(clock),
       passes: new Passes(clock),
       askForStrangers: options.askForStrangers ?? store.origin === 'adopted',
@@ -219,8 +219,9 @@ export class PolicyEngine {
     }
   }
 
-  /** What is done every minute: the head is told, last uses are written, old rows go. */
+  /** What is done every minute: denials are counted, the head is told, last uses are written, old rows go. */
   minute(): void {
+    this.desk.denials.turn();
     this.tellHead();
     if (this.#recountDue) this.desk.journal.recount(this.#rows);
     this.#recountDue = false;
@@ -267,9 +268,10 @@ export class PolicyEngine {
     if (this.desk.journal.cut.seq !== Number(this.#toldHead.split(' ')[0])) this.tellHead();
   }
 
-  /** Finishes what is queued, tells the head, closes the database. */
+  /** Finishes what is queued, tells the last denials and the head, closes the database. */
   async close(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
+    this.desk.denials.turn();
     if (this.desk.journal.hasTouched) await this.#flush();
     await this.commits.close();
     this.tellHead();

@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../src/actor/clock.ts';
 import { PolicyEngine } from '../../src/policy/engine.ts';
-import type { PolicyOpenOptions } from '../../src/policy/protocol.ts';
+import type { LogLine, PolicyOpenOptions } from '../../src/policy/protocol.ts';
 
 export const MAX_CLOCK_SKEW_S = 600;
 
-/** The policy engine on a file, told to nobody. What is tested with it is no power cut: nothing is flushed. @throws when it is refused */
+/** The policy engine on a file, told to nobody but `log`. What is tested with it is no power cut: nothing is flushed. @throws when it is refused */
 export async function openEngine(
   databasePath: string,
   clock: Clock,
   options: Partial<PolicyOpenOptions> = {},
+  log: (line: LogLine) => void = () => {},
 ): Promise<PolicyEngine> {
   const opened = await PolicyEngine.open(
     {
@@ -26,7 +27,7 @@ export async function openEngine(
     {
       clock,
       random: (n) => new Uint8Array(randomBytes(n)),
-      log: () => {},
+      log,
       bound: () => {},
       forgetClients: () => {},
       clientRelaysChanged: () => {},
