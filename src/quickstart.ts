@@ -4,6 +4,8 @@ import type { QuickstartMade } from './admin/protocol.ts';
 import { qrText } from './cli/qr.ts';
 
 const CONFIG = 'config/nsecbunker.json';
+/** What points it at a configuration, or has it listen or be reached elsewhere than it says. */
+const VARIABLES = ['ADMIN_NPUBS', 'DATABASE_URL', 'REDOUBT_HTTP_LISTEN', 'REDOUBT_RELAY_LISTEN', 'REDOUBT_RELAYS'];
 
 /** Names what a quickstart must not run beside: it would come up as a second signer that nobody meant. */
 export function besideConfiguration(
@@ -14,8 +16,7 @@ export function besideConfiguration(
   const beside =
     options.config !== undefined
       ? '--config'
-      : (['ADMIN_NPUBS', 'DATABASE_URL'].find((name) => env[name]) ??
-        (existsSync(resolve(cwd, CONFIG)) ? CONFIG : undefined));
+      : (VARIABLES.find((name) => env[name]) ?? (existsSync(resolve(cwd, CONFIG)) ? CONFIG : undefined));
   if (beside === undefined) return null;
   return `the quickstart does not run beside a configuration (${beside}): use \`redoubt start\`, or another folder`;
 }

@@ -59,6 +59,9 @@ test('a quickstart beside a configuration refuses to start, and touches nothing'
     [['--data', data], { cwd }, 'config/nsecbunker.json'],
     [['--data', data], { cwd: empty, env: { ADMIN_NPUBS: 'npub1' } }, 'ADMIN_NPUBS'],
     [['--data', data], { cwd: empty, env: { DATABASE_URL: 'file:x.db' } }, 'DATABASE_URL'],
+    [['--data', data], { cwd: empty, env: { REDOUBT_HTTP_LISTEN: '0.0.0.0:0' } }, 'REDOUBT_HTTP_LISTEN'],
+    [['--data', data], { cwd: empty, env: { REDOUBT_RELAY_LISTEN: '0.0.0.0:0' } }, 'REDOUBT_RELAY_LISTEN'],
+    [['--data', data], { cwd: empty, env: { REDOUBT_RELAYS: 'wss://relay.example' } }, 'REDOUBT_RELAYS'],
     [['--config', join(cwd, 'config', 'nsecbunker.json')], { cwd: empty }, '--config'],
   ] as const) {
     const { code, stderr } = await runCli([...quickstart, ...args], options);

@@ -39,9 +39,9 @@ let daemon: TestDaemon;
 test.before(async () => {
   for (const relay of relays) await relay.start();
   daemon = await new TestDaemon({
+    relays: relays.map(({ url }) => url),
     env: {
       REDOUBT_KEYSTORE_LOG_N: '14',
-      REDOUBT_RELAYS: relays.map(({ url }) => url).join(','),
       REDOUBT_LIMITS_CLIENT_RATE: '100000',
       REDOUBT_LIMITS_CLIENT_BURST: '100000',
       REDOUBT_LIMITS_KEY_QUEUE: '1024',

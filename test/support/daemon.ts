@@ -1,10 +1,12 @@
 /** The built daemon as a process of its own, in a data folder of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { generateSecretKey, getPublicKey } from 'nostr-tools';
+import { npubEncode, nsecEncode } from 'nostr-tools/nip19';
 
 const ENTRY = fileURLToPath(new URL('../../dist/redoubt.js', import.meta.url));
 /** As the unit, the image and `npm start` have it: docs/INSTALL.md. */
@@ -28,6 +30,8 @@ export interface StartOptions {
   entry?: string;
   env?: Record<string, string>;
   args?: string[];
+  /** Relays outside, for the configuration. */
+  relays?: string[];
   /** The data folder, where it is not to be a new one; who made it removes it. */
   data?: string;
 }
@@ -64,6 +68,7 @@ export class TestDaemon {
   async start(env: Record<string, string> = {}): Promise<this> {
     const ready = join(this.data, 'quickstart.json');
     rmSync(ready, { force: true });
+    if (this.#options.relays !== undefined) this.#configure(this.#options.relays);
     const args = [
       'start',
       '--quickstart',
@@ -122,6 +127,20 @@ export class TestDaemon {
 
   adminSecretKey(): string {
     return readFileSync(this.quickstart.admin_nsec_file, 'utf8').trim();
+  }
+
+  /** What a quickstart has made or would make, and relays in it: it takes none from the environment. */
+  #configure(relays: string[]): void {
+    const path = join(this.data, 'nsecbunker.json');
+    const file = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : this.#newConfiguration();
+    writeFileSync(path, JSON.stringify({ ...file, nostr: { relays } }), { mode: 0o600 });
+  }
+
+  #newConfiguration() {
+    const admin = generateSecretKey();
+    writeFileSync(join(this.data, 'admin.nsec'), `${nsecEncode(admin)}\n`, { mode: 0o600 });
+    const key = Buffer.from(generateSecretKey()).toString('hex');
+    return { admin: { key, npubs: [npubEncode(getPublicKey(admin))] }, redoubt: { quickstart: true } };
   }
 
   async #end(signal: NodeJS.Signals): Promise<number | null> {
