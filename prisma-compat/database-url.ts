@@ -6,22 +6,22 @@ const SCHEMES = ['file', 'sqlite'];
 
 /**
  * The file that a DATABASE_URL names: Prisma's `file:/path` (or `file:relative`), `sqlite:///path`, or a plain path.
- * Parameters behind `?` are Prisma's own and are left out. `cwd`: what relative paths start from.
+ * Parameters behind `?` are Prisma's own and are left out. A refusal goes on from where it was written. `cwd`: what relative paths start from.
  */
 export function databasePath(url: string, cwd: string): DatabaseUrl {
   const text = url.trim();
-  if (text === '') return { ok: false, refusal: 'DATABASE_URL is empty: give file:/path/to/nsecbunker.db or a path' };
+  if (text === '') return { ok: false, refusal: 'is empty: give file:/path/to/nsecbunker.db or a path' };
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined) return { ok: true, path: resolve(cwd, text) };
   if (!SCHEMES.includes(scheme)) {
     return {
       ok: false,
-      refusal: `DATABASE_URL begins with ${scheme}:, which is not understood: give file:/path/to/nsecbunker.db or a path`,
+      refusal: `begins with ${scheme}:, which is not understood: give file:/path/to/nsecbunker.db or a path`,
     };
   }
   const rest = text.slice(scheme.length + 1).replace(/\?.*$/s, '');
   const path = rest.startsWith('//') ? afterAuthority(rest.slice(2), scheme) : rest;
-  if (path === '') return { ok: false, refusal: `DATABASE_URL names no file: give ${scheme}:/path/to/nsecbunker.db` };
+  if (path === '') return { ok: false, refusal: `names no file: give ${scheme}:/path/to/nsecbunker.db` };
   return { ok: true, path: resolve(cwd, path) };
 }
 

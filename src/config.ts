@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import type * as z from 'zod';
 import { databasePath } from '../prisma-compat/database-url.ts';
-import { fromEnvironment, fromFile, fromFlags } from './config/layers.ts';
+import { fromEnvironment, fromFile, fromFlags, type Layer } from './config/layers.ts';
 import { missing } from './config/missing.ts';
 import { optionAt } from './config/options.ts';
 import { schema } from './config/schema.ts';
 import type { ConfigSources } from './config/sources.ts';
-import { at, merge, type Tree } from './config/tree.ts';
+import { at, merge } from './config/tree.ts';
 
 /** The options in force: paths are absolute, defaults are filled in. */
 export type Config = Omit<z.output<typeof schema>, 'database' | 'maxActiveKeys' | 'keystore'> & {
@@ -41,15 +41,20 @@ export function readConfig(sources: ConfigSources): ConfigResult {
   const env = fromEnvironment(sources.env, warnings);
   const flags = fromFlags(sources.flags, errors);
 
-  check(written.tree, written.label, errors);
-  check(env, (path) => optionAt(path)?.env ?? path, errors);
-  check(flags, (path) => `flag for ${path}`, errors);
+  // The last one that names an option wins.
+  const layers: Layer[] = [
+    { tree: written.tree, label: written.label },
+    { tree: env, label: (path) => optionAt(path)?.env ?? path },
+    { tree: flags, label: (path) => `flag for ${path}` },
+  ];
+  const sourceOf = (path: string) => layers.findLast(({ tree }) => at(tree, path) !== undefined)?.label(path) ?? path;
+  for (const layer of layers) check(layer, errors);
   if (errors.length > 0) return refuse(errors);
 
   const merged = merge(merge(written.tree, env), flags);
   const { database, keystore, maxActiveKeys, ...rest } = schema.parse(merged);
   const file = databasePath(database ?? resolve(sources.data, 'nsecbunker.db'), sources.cwd);
-  if (!file.ok) return refuse([`database: ${file.refusal}`]);
+  if (!file.ok) return refuse([`${sourceOf('database')}: ${file.refusal}`]);
   if (at(merged, 'embeddedRelay.listen') !== undefined && !rest.embeddedRelay.enabled) {
     warnings.push('embeddedRelay.listen is set, but embeddedRelay.enabled is not: there is no embedded relay');
   }
@@ -70,8 +75,8 @@ function refuse(errors: string[]): ConfigResult {
   return { ok: false, refusal: `${errors.join('; ')} (${DOCS})`, errors };
 }
 
-function check(layer: Tree, label: (path: string) => string, errors: string[]): void {
-  for (const issue of schema.safeParse(layer).error?.issues ?? []) {
+function check({ tree, label }: Layer, errors: string[]): void {
+  for (const issue of schema.safeParse(tree).error?.issues ?? []) {
     const index = issue.path.findIndex((step) => typeof step === 'number');
     const path = (index < 0 ? issue.path : issue.path.slice(0, index)).join('.');
     const entry = index < 0 ? '' : ` entry ${Number(issue.path[index]) + 1}`;

@@ -6,14 +6,15 @@ import { at, isTree, merge, put, type Tree } from './tree.ts';
 /** Variables of ours that are no options. */
 const OTHER_VARIABLES = ['REDOUBT_DATA', 'REDOUBT_CONFIG', 'REDOUBT_AUTOUNLOCK_PASSPHRASES_FILE'];
 
-export interface FileLayer {
+/** What one source says. */
+export interface Layer {
   tree: Tree;
-  /** Where in the file an option was read. */
+  /** Where in it an option was read. */
   label(path: string): string;
 }
 
 /** What nsecbunkerd's own properties say, and over it what is under `redoubt`. */
-export function fromFile(file: ConfigFile, errors: string[], warnings: string[]): FileLayer {
+export function fromFile(file: ConfigFile, errors: string[], warnings: string[]): Layer {
   const written: Tree = {};
   if (file.adminPubkeys.length > 0) written.admins = file.adminPubkeys;
   if (file.adminRelays.length > 0) written.adminRelays = file.adminRelays;

@@ -42,7 +42,7 @@ const FULL = 2;
 /** Opens, creates or adopts the database and brings it to this build's schema. Refused with a line for the operator. */
 export async function openStore(options: StoreOptions): Promise<Opened> {
   const named = databasePath(options.databasePath, process.cwd());
-  if (!named.ok) return named;
+  if (!named.ok) return { ok: false, refusal: `the database's path ${named.refusal}` };
   for (let attempt = 1; ; attempt++) {
     const opened = await tryToOpen(named.path, options);
     if (opened !== 'busy') return opened;

@@ -21,7 +21,7 @@ export function refuseEmpty(found: Inspected & { ok: true }, path: string, guard
     return `the keystore has ${keys} but the database is empty: ${wayOut} (${path} ${what})`;
   }
   if (found.state === 'missing' && !existsSync(dirname(path))) {
-    return `the folder ${dirname(path)} for the database does not exist: create it, or correct DATABASE_URL`;
+    return `the folder ${dirname(path)} for the database does not exist: create it, or correct the option database (DATABASE_URL)`;
   }
   return null;
 }

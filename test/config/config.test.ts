@@ -164,7 +164,12 @@ const cases: [what: string, sources: Sources, refusal: string | RegExp][] = [
   [
     'database',
     { env: { DATABASE_URL: 'postgres://u:hunter2@h/db' } },
-    'database: DATABASE_URL begins with postgres:, which is not understood',
+    /^DATABASE_URL: begins with postgres:, which is not understood/,
+  ],
+  [
+    'database under redoubt',
+    { redoubt: { database: 'postgres://u:hunter2@h/db' } },
+    /^nsecbunker\.json: redoubt\.database: begins with postgres:/,
   ],
 ];
 for (const [what, sources, expected] of cases) {

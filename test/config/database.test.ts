@@ -30,6 +30,7 @@ for (const written of refused) {
   test(`${JSON.stringify(written)} is refused`, () => {
     const result = databasePath(written);
     assert.type(result, 'object');
+    assert.match(JSON.stringify(result), 'nsecbunker.json: database: ', 'where it was written');
     assert.not.match(JSON.stringify(result), 'hunter2');
   });
 }

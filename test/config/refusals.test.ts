@@ -69,12 +69,14 @@ const cases: { [text: string]: Case } = {
   'OPTION entry N: expected MODULE=LEVEL with one of main, relays, key, policy, admin, vault and debug, info, warn or error':
     env('REDOUBT_LOG_LEVELS', 'relay=loud'),
   'OPTION: expected 16 characters at least': env('REDOUBT_API_KEY', 'hunter2'),
-  'database: DATABASE_URL is empty: give file:/path/to/nsecbunker.db or a path': {
+  'OPTION: is empty: give file:/path/to/nsecbunker.db or a path': {
     file: { ...good, database: '' },
   },
-  'database: DATABASE_URL begins with SCHEME:, which is not understood: give file:/path/to/nsecbunker.db or a path':
-    env('DATABASE_URL', 'postgres://user:hunter2@host/db'),
-  'database: DATABASE_URL names no file: give SCHEME:/path/to/nsecbunker.db': env('DATABASE_URL', 'file:'),
+  'OPTION: begins with SCHEME:, which is not understood: give file:/path/to/nsecbunker.db or a path': env(
+    'DATABASE_URL',
+    'postgres://user:hunter2@host/db',
+  ),
+  'OPTION: names no file: give SCHEME:/path/to/nsecbunker.db': env('DATABASE_URL', 'file:'),
   'there is no relay: name one under nostr.relays or in REDOUBT_RELAYS, or enable the embedded relay': {
     file: { admin: { key: KEY } },
   },
@@ -149,7 +151,7 @@ const starts: { [text: string]: () => Promise<{ code: number | null; stderr: str
     () => startOn({ REDOUBT_RELAY_LISTEN: '127.0.0.1:0' }, 'REDOUBT_HTTP_LISTEN'),
   "NPUB is an admin's or the daemon's, and key NAME too, whose clients could administrate: change admin.npubs or admin.key":
     startWithAdminsKey,
-  'the folder FOLDER for the database does not exist: create it, or correct DATABASE_URL': () =>
+  'the folder FOLDER for the database does not exist: create it, or correct the option database (DATABASE_URL)': () =>
     startOn({ DATABASE_URL: `file:${join(folder, 'none', 'x.db')}`, REDOUBT_HTTP_LISTEN: '127.0.0.1:0' }),
 };
 
