@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { listenAddress, logLevel, moduleLevel, publicKey, relayUrl } from './values.ts';
+import { hostName, listenAddress, logLevel, moduleLevel, publicKey, relayUrl } from './values.ts';
 
 export type OptionMeta = {
   description: string;
@@ -76,7 +76,10 @@ export const schema = z.object({
       listen: listenAddress
         .prefault('127.0.0.1:4737')
         .meta(text('HOST:PORT of health and metrics; port 0 picks a free one')),
-      hosts: z.array(z.string().min(1)).prefault([]).meta(text('further names that a request may give as its Host')),
+      hosts: z
+        .array(hostName)
+        .prefault([])
+        .meta(text('further names that a request may give as its Host, without a port')),
       apiKey: z
         .string()
         .min(16, 'expected 16 characters at least')

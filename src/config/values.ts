@@ -20,6 +20,14 @@ export const listenAddress = z.string().transform((text, context): ListenAddress
   return { host, port };
 });
 
+/** As it stands in a request's Host, without the port that follows it there. */
+export const hostName = z
+  .string()
+  .refine(
+    (text) => isIP(text) !== 0 || /^[^\s:/[\]]+$/.test(text),
+    'expected a host name or an address, without a port and without brackets',
+  );
+
 export const relayUrl = z.string().transform((text, context): string => {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['ws:', 'wss:'].includes(url.protocol) || url.username + url.password + url.hash !== '') {

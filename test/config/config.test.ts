@@ -72,6 +72,13 @@ order('the environment of nsecbunkerd', () => {
   assert.equal(config({ env }).admins, [PUBKEY, PUBKEY]);
   assert.is(config({ env }).database, '/db/nsecbunker.db');
 });
+order('names that a request may give as its Host, without a port', () => {
+  const hosts = ['proxy.example', '10.0.0.7', 'fd00::7'];
+  assert.equal(config({ redoubt: { http: { hosts } } }).http.hosts, hosts);
+  for (const host of ['proxy.example:443', '[fd00::7]', '[fd00::7]:443', 'https://proxy.example', '']) {
+    assert.match(refusal({ redoubt: { http: { hosts: [host] } } }), 'redoubt.http.hosts entry 1: expected a host name');
+  }
+});
 order('texts are read as what the option is', () => {
   const env = {
     REDOUBT_RELAY_LISTEN: '[::1]:0',

@@ -60,6 +60,10 @@ const cases: { [text: string]: Case } = {
   'OPTION: expected number to be LIMIT': redoubt({ keystore: { logN: 13 } }),
   'OPTION: expected one of WORDS': env('REDOUBT_CURVE', 'fast'),
   'OPTION: expected HOST:PORT, for example 127.0.0.1:4736 or [::1]:4736': env('REDOUBT_HTTP_LISTEN', '4737'),
+  'OPTION entry N: expected a host name or an address, without a port and without brackets': env(
+    'REDOUBT_HTTP_HOSTS',
+    'proxy.example:443',
+  ),
   'OPTION entry N: expected a relay URL, wss://host or ws://host:port, without a user name or a fragment': env(
     'REDOUBT_RELAYS',
     'wss://user:hunter2@relay.example',
