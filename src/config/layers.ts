@@ -4,7 +4,13 @@ import type { ConfigFile, ConfigSources } from './sources.ts';
 import { at, isTree, merge, put, type Tree } from './tree.ts';
 
 /** Variables of ours that are no options. */
-const OTHER_VARIABLES = ['REDOUBT_DATA', 'REDOUBT_CONFIG', 'REDOUBT_AUTOUNLOCK_PASSPHRASES_FILE'];
+const OTHER_VARIABLES = [
+  'REDOUBT_DATA',
+  'REDOUBT_CONFIG',
+  'REDOUBT_AUTOUNLOCK_PASSPHRASES_FILE',
+  'NSECBUNKER_AUTOUNLOCK_PASSPHRASE',
+  'NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE',
+];
 
 /** What one source says. */
 export interface Layer {
@@ -49,7 +55,7 @@ export function fromEnvironment(env: ConfigSources['env'], warnings: string[]): 
   }
   const known = [...options.map((option) => option.env), ...OTHER_VARIABLES];
   for (const name of Object.keys(env)) {
-    if (!name.startsWith('REDOUBT_') || known.includes(name)) continue;
+    if (!/^(REDOUBT|NSECBUNKER_AUTOUNLOCK)_/.test(name) || known.includes(name)) continue;
     warnings.push(`environment: ${name} is unknown and not looked at; the nearest is ${nearest(name, known)}`);
   }
   return tree;

@@ -115,6 +115,11 @@ unknown('a variable that does not exist is one too', () => {
     /REDOUBT_RELAY_LISTN .* REDOUBT_RELAY_LISTEN$/,
   );
   assert.equal(warnings({ env: { RELAY_LISTEN: 'x' } }), []);
+  assert.match(
+    warnings({ env: { NSECBUNKER_AUTOUNLOCK_PASSPHRASEFILE: 'x' } })[0] as string,
+    /NSECBUNKER_AUTOUNLOCK_PASSPHRASEFILE .* NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE$/,
+  );
+  assert.equal(warnings({ env: { NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE: 'x' } }), []);
 });
 unknown('a flag that does not exist is refused', () => {
   assert.match(
