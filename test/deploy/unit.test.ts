@@ -44,6 +44,8 @@ test('the unit says what the daemon relies on', () => {
     assert.ok(unit.split('\n').includes(line), line);
   }
   assert.match(unit, /^WatchdogSec=\d+$/m);
+  // RestartPreventExitStatus looks at the main process: what ExecStartPre refuses would be tried again.
+  assert.not.match(unit, /^ExecStartPre=/m);
 });
 
 const nginx = isInstalled('nginx') ? test : test.skip;
@@ -85,6 +87,22 @@ nginx('behind nginx metrics need the key, and health does not', async () => {
     proxy.kill('SIGTERM');
     await ended;
     await started.value.close();
+  }
+});
+
+test('the compose file: a service that publishes a port has a network that is not internal', () => {
+  const file = read('docker-compose.yml');
+  const [services, networks] = file.split(/^networks:\n/m) as [string, string];
+  const isInternal = new Set([...networks.matchAll(/^ {2}(\w+):\n {4}internal: true$/gm)].map(([, name]) => name));
+  assert.ok(isInternal.has('signing'));
+  const published = services.split(/^ {2}(?=\w+:$)/m).filter((service) => / {4}ports:\n/.test(service));
+  assert.is(published.length, 2);
+  for (const service of published) {
+    const joined = [.../ {4}networks:\n((?: {6}- \w+\n)+)/.exec(service)![1]!.matchAll(/- (\w+)/g)];
+    assert.ok(
+      joined.some(([, name]) => !isInternal.has(name)),
+      service,
+    );
   }
 });
 
