@@ -1,7 +1,8 @@
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { QuickstartMade } from './admin/protocol.ts';
 import { qrText } from './cli/qr.ts';
+import { isMissing } from './is-missing.ts';
 
 const CONFIG = 'config/nsecbunker.json';
 /** What points it at a configuration, or has it listen or be reached elsewhere than it says. */
@@ -16,7 +17,7 @@ export function besideConfiguration(
   const beside =
     options.config !== undefined
       ? '--config'
-      : (VARIABLES.find((name) => env[name]) ?? (existsSync(resolve(cwd, CONFIG)) ? CONFIG : undefined));
+      : (VARIABLES.find((name) => env[name]) ?? (isMissing(resolve(cwd, CONFIG)) ? undefined : CONFIG));
   if (beside === undefined) return null;
   return `the quickstart does not run beside a configuration (${beside}): use \`redoubt start\`, or another folder`;
 }

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import type { Secret } from '../actor/protocol.ts';
 import { wipe } from '../actor/protocol.ts';
 import { readConnectionString } from '../admin/connection-string.ts';
-import { findInstallation, type Installation } from '../config/installation.ts';
+import { CONFIG_FILE, findInstallation, type Installation } from '../config/installation.ts';
+import { isMissing } from '../is-missing.ts';
 import { parseImport, wipeImport } from '../keystore/import.ts';
 import { readBounded } from '../keystore/read-bounded.ts';
 import { EXIT, Refusal } from './refusal.ts';
@@ -26,14 +27,14 @@ export interface AdminAccess {
 type Environment = { readonly [name: string]: string | undefined };
 
 /**
- * The installation that a command means: what the flags or the environment name, else ./data where a quickstart was
- * made, else config/nsecbunker.json.
+ * The installation that a command means: what the flags or the environment name, else config/, which is what `start`
+ * runs on. Only where nothing is configured there, and a quickstart has made ./data, it is that one.
  *
  * @throws Refusal
  */
 export function whichInstallation(options: AccessOptions, env: Environment, cwd: string): Installation {
-  const configured = existsSync(resolve(cwd, 'config/nsecbunker.json'));
-  const found = findInstallation(options, env, cwd, !configured || existsSync(resolve(cwd, 'data/quickstart.json')));
+  const isThere = (folder: string) => !isMissing(resolve(cwd, folder, CONFIG_FILE));
+  const found = findInstallation(options, env, cwd, !isThere('config') && isThere('data'));
   if (!found.ok) throw new Refusal(found.refusal, EXIT.usage);
   return found.value;
 }

@@ -56,7 +56,7 @@ async function run(file: string, options: BackupOptions): Promise<void> {
     now: () => systemClock.now(),
     random,
     sleep: (ms) => new Promise((done) => setTimeout(done, ms)),
-    onFound: (manifest) => say(foundText(manifest)),
+    onFound: (manifest) => say(foundText(installation.configPath, manifest)),
     onProgress: (what, done, of) => progress[what].update(done, of),
   });
   for (const one of Object.values(progress)) one.stop();
@@ -102,10 +102,10 @@ function report(file: string, { manifest, warnings }: BackedUp, how: { dryRun: b
   };
 }
 
-function foundText({ counts, entries }: Manifest): string {
+function foundText(configPath: string, { counts, entries }: Manifest): string {
   const bytes = entries.reduce((sum, { size }) => sum + size, 0);
   const { keys, pairings, auditRows } = counts;
-  return `${keys} keys, ${pairings} pairings, ${auditRows} audit rows: ${entries.length} files, ${bytes} bytes`;
+  return `${configPath}: ${keys} keys, ${pairings} pairings, ${auditRows} audit rows; ${entries.length} files, ${bytes} bytes`;
 }
 
 function doneText(file: string, { createdAt }: Manifest, dryRun: boolean): string {

@@ -9,11 +9,10 @@ import { forcedCurve } from '../curve/forced.ts';
 import { loadCurve } from '../curve/load.ts';
 import { takeAutounlockSources } from '../key/autounlock-sources.ts';
 import { inspectAutounlock } from '../keystore/autounlock.ts';
-import { type AccessOptions, whichInstallation } from './admin-access.ts';
+import { whichInstallation } from './admin-access.ts';
+import { type InstallationOptions, installationCommand } from './installation-command.ts';
 import { say, show, table } from './output.ts';
 import { EXIT, Refusal } from './refusal.ts';
-
-type ConfigOptions = AccessOptions & { json?: boolean };
 
 type Checked =
   | { ok: true; file: string; sources: ConfigSources; config: Config; warnings: string[] }
@@ -23,21 +22,19 @@ type Checked =
 export function configCommand(): Command {
   const config = new Command('config').description('the configuration that a start would find');
   config.addCommand(
-    onInstallation('check', 'whether a daemon would start with it; exit code 78 when not').action(checkConfig),
+    installationCommand('check', 'whether a daemon would start with it; exit code 78 when not')
+      .option('--json', 'print one JSON document')
+      .action(checkConfig),
   );
-  config.addCommand(onInstallation('show', 'every option, and where it was written; no secrets').action(showConfig));
+  config.addCommand(
+    installationCommand('show', 'every option, and where it was written; no secrets')
+      .option('--json', 'print one JSON document')
+      .action(showConfig),
+  );
   return config;
 }
 
-function onInstallation(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
-    .option('--config <file>', 'the installation by its nsecbunker.json (REDOUBT_CONFIG)')
-    .option('--json', 'print one JSON document');
-}
-
-async function checkConfig(options: ConfigOptions): Promise<void> {
+async function checkConfig(options: InstallationOptions): Promise<void> {
   const checked = withAutounlock(await check(options));
   const { ok, file } = checked;
   if (options.json) {
@@ -51,7 +48,7 @@ async function checkConfig(options: ConfigOptions): Promise<void> {
   show({ data: null, text: `${file}: good` }, false);
 }
 
-async function showConfig(options: ConfigOptions): Promise<void> {
+async function showConfig(options: InstallationOptions): Promise<void> {
   const checked = await check(options);
   if (!checked.ok) throw refusal(checked.errors);
   const { file, sources, config, warnings } = checked;
@@ -62,7 +59,7 @@ async function showConfig(options: ConfigOptions): Promise<void> {
   show({ data: { file, options: shown, warnings }, text }, options.json);
 }
 
-async function check(options: ConfigOptions): Promise<Checked> {
+async function check(options: InstallationOptions): Promise<Checked> {
   const { configPath: file, data } = whichInstallation(options, process.env, process.cwd());
   const read = readConfigFile(file);
   if (!read.ok) return { ok: false, file, errors: [read.refusal] };

@@ -4,8 +4,11 @@ import { Command } from 'commander';
 export function installationCommand(name: string, description: string): Command {
   return new Command(name)
     .description(description)
-    .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
-    .option('--config <file>', 'the installation by its nsecbunker.json');
+    .option('--data <dir>', 'the installation by its folder (REDOUBT_DATA)')
+    .option(
+      '--config <file>',
+      'the installation by its nsecbunker.json (REDOUBT_CONFIG; config/nsecbunker.json, else data/nsecbunker.json)',
+    );
 }
 
 export interface InstallationOptions {

@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import { writeSync } from 'node:fs';
-import { Command, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
 import { forcedCurve } from '../curve/forced.ts';
@@ -13,6 +13,7 @@ import type { SealedKey } from '../keystore/protocol.ts';
 import { openSealed } from '../keystore/seal.ts';
 import { whyClosed } from '../keystore/unlock.ts';
 import { type AccessOptions, whichInstallation } from './admin-access.ts';
+import { installationCommand } from './installation-command.ts';
 import { offlineInstallation } from './offline-installation.ts';
 import { cell } from './output.ts';
 import { Refusal } from './refusal.ts';
@@ -29,12 +30,9 @@ const random = (size: number) => randomFillSync(newSecret(size));
 
 /** `redoubt key export`: works on the keystore's files, whether a daemon runs or not. */
 export function exportCommand(): Command {
-  return new Command('export')
-    .description('print a private key, from the keystore, with its passphrase')
+  return installationCommand('export', 'print a private key, from the keystore, with its passphrase')
     .argument('<name>', 'name or public key')
     .addOption(new Option('--format <form>', 'what to write').choices(['nsec', 'hex', 'ncryptsec']).default('nsec'))
-    .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
-    .option('--config <file>', 'the installation by its nsecbunker.json')
     .option('--passphrase-file <file>', 'read the passphrase from a file (- is standard input); else it is asked for')
     .option('--key-passphrase-file <file>', 'the passphrase that an ncryptsec is to have')
     .option('--json', 'print one JSON document')

@@ -4,6 +4,7 @@ import { npubEncode, readPubkey } from '../admin/npub.ts';
 import { secretJson } from '../admin/secret-json.ts';
 import { isNcryptsec } from '../keystore/import.ts';
 import { type AccessOptions, whichInstallation } from './admin-access.ts';
+import { installationCommand } from './installation-command.ts';
 import { changePassphraseCommand } from './key-change-passphrase.ts';
 import { exportCommand } from './key-export.ts';
 import { purgeCommand } from './key-purge.ts';
@@ -67,15 +68,15 @@ export function keyCommand(): Command {
   key.addCommand(changePassphraseCommand());
   key.addCommand(exportCommand());
   key.addCommand(
-    new Command('upgrade')
-      .description("seal the keys of nsecbunkerd's nsecbunker.json into the keystore; no daemon may run meanwhile")
+    installationCommand(
+      'upgrade',
+      "seal the keys of nsecbunkerd's nsecbunker.json into the keystore; no daemon may run meanwhile",
+    )
       .option('--old-passphrase-file <file>', 'the passphrase that they have now')
       .option(PASSPHRASE_FILE, 'the passphrase that they get')
       .option('--same-passphrase', 'seal them under the passphrase that they have')
       .option('--remove-legacy', 'then prove that every sealed key opens, and take them out of nsecbunker.json')
       .option('--remove-deleted', 'take deleted keys out of it too: gone for good, unless they are in a backup')
-      .option('--data <dir>', 'the installation by its data folder (REDOUBT_DATA; ./data)')
-      .option('--config <file>', 'the installation by its nsecbunker.json')
       .option('--json', 'print one JSON document')
       .action(async (options: UpgradeOptions & AccessOptions) => {
         const installation = whichInstallation(options, process.env, process.cwd());
