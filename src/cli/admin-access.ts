@@ -42,17 +42,10 @@ export function whichInstallation(options: AccessOptions, env: Environment, cwd:
 /** Where a daemon is reached and as whom. @throws Refusal */
 export function adminAccess(options: AccessOptions, env: Environment, cwd: string): AdminAccess {
   const { data } = whichInstallation(options, env, cwd);
-  const known = fromQuickstart(join(data, 'quickstart.json')) ?? fromConnection(join(data, 'connection.txt'));
-  if (known === null) {
-    throw new Refusal(
-      `no daemon was ever started on ${data} (neither quickstart.json nor connection.txt is there): ` +
-        'start one with "redoubt start", or name another installation with --data or --config',
-      EXIT.configuration,
-    );
-  }
+  const { pubkey: daemonPubkey, relays } = readConnection(data);
   const beside = join(data, 'admin.nsec');
-  const adminKeyFile = options.adminKeyFile ?? known.adminKeyFile ?? (existsSync(beside) ? beside : undefined);
-  if (adminKeyFile !== undefined) return { ...known, adminKeyFile: resolve(cwd, adminKeyFile) };
+  const adminKeyFile = options.adminKeyFile ?? (isMissing(beside) ? undefined : beside);
+  if (adminKeyFile !== undefined) return { daemonPubkey, relays, adminKeyFile: resolve(cwd, adminKeyFile) };
   throw new Refusal(`no admin key: give --admin-key-file FILE, with the nsec of one of the admins`, EXIT.configuration);
 }
 
@@ -72,23 +65,17 @@ export function readAdminKey(path: string): Secret {
   throw new Refusal(`the admin key file ${path} holds neither an nsec nor 64 hex digits`, EXIT.configuration);
 }
 
-function fromQuickstart(path: string): (Omit<AdminAccess, 'adminKeyFile'> & { adminKeyFile?: string }) | null {
-  if (!existsSync(path)) return null;
-  try {
-    const file = JSON.parse(readFileSync(path, 'utf8'));
-    const { daemon_pubkey: daemonPubkey, relay, admin_nsec_file: adminKeyFile } = file;
-    if (typeof daemonPubkey === 'string' && typeof relay === 'string' && typeof adminKeyFile === 'string') {
-      return { daemonPubkey, relays: [relay], adminKeyFile };
-    }
-  } catch {
-    // Said below.
+/** What the last start has written, whichever way it was started. @throws Refusal */
+function readConnection(data: string): { pubkey: string; relays: string[] } {
+  const path = join(data, 'connection.txt');
+  if (!existsSync(path)) {
+    throw new Refusal(
+      `no daemon was ever started on ${data} (connection.txt is not there): ` +
+        'start one with "redoubt start", or name another installation with --data or --config',
+      EXIT.configuration,
+    );
   }
-  throw new Refusal(`${path} is damaged: start the daemon again, which writes it anew`, EXIT.configuration);
-}
-
-function fromConnection(path: string): (Omit<AdminAccess, 'adminKeyFile'> & { adminKeyFile?: string }) | null {
-  if (!existsSync(path)) return null;
-  const read = readConnectionString(readFileSync(path, 'utf8'));
-  if (read !== null) return { daemonPubkey: read.pubkey, relays: read.relays };
+  const connection = readConnectionString(readFileSync(path, 'utf8'));
+  if (connection !== null) return connection;
   throw new Refusal(`${path} is damaged: start the daemon again, which writes it anew`, EXIT.configuration);
 }

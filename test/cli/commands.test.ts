@@ -19,12 +19,8 @@ test.before.each(async () => {
   stage = await makeStage();
   relay = await startRelay(stage);
   data = mkdtempSync(join(tmpdir(), 'redoubt-cli-'));
-  const nsec = join(data, 'admin.nsec');
-  writeFileSync(nsec, `${nip19.nsecEncode(stage.admin)}\n`);
-  writeFileSync(
-    join(data, 'quickstart.json'),
-    JSON.stringify({ daemon_pubkey: stage.daemon, relay: relay.url, admin_nsec_file: nsec }),
-  );
+  writeFileSync(join(data, 'admin.nsec'), `${nip19.nsecEncode(stage.admin)}\n`);
+  writeFileSync(join(data, 'connection.txt'), connectionString(stage.daemon, [relay.url]));
 });
 test.after.each(async () => {
   await relay.close();
@@ -335,16 +331,22 @@ test('installations that cannot be used are named', async () => {
   assert.match(await of('--admin-key-file', join(data, 'none')), /the admin key file .*none does not exist/);
   assert.match(await of('--admin-key-file', file('bad', 'npub1x')), /holds neither an nsec nor 64 hex digits/);
   assert.match(await of('--admin-key-file', file('zero', '0'.repeat(64))), /holds no valid private key/);
-  file('quickstart.json', '{');
-  assert.match(await of(), /quickstart.json is damaged/);
-  rmSync(join(data, 'quickstart.json'));
+  file('connection.txt', 'bunker://');
+  assert.match(await of(), /connection.txt is damaged/);
+  rmSync(join(data, 'connection.txt'));
   assert.match(await of(), /no daemon was ever started on .*: start one with "redoubt start"/);
   file('connection.txt', connectionString(stage.daemon, [relay.url]));
-  assert.is((await run('status')).code, 0, 'connection.txt and admin.nsec will do');
   rmSync(join(data, 'admin.nsec'));
   assert.match(await of(), /no admin key: give --admin-key-file FILE/);
   const key = file('key', Buffer.from(stage.admin).toString('hex'));
   assert.is((await run('status', '--admin-key-file', key)).code, 0);
+});
+
+test('the relays of the last start, not those of a quickstart before it', async () => {
+  const stale = { daemon_pubkey: stage.daemon, relay: 'ws://127.0.0.1:1', admin_nsec_file: join(data, 'admin.nsec') };
+  file('quickstart.json', JSON.stringify(stale));
+  const { code, err } = await run('status');
+  assert.equal([code, err], [0, '']);
 });
 
 test('a passphrase comes through standard input too, and an import cannot take both from there', async () => {
