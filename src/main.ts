@@ -14,6 +14,7 @@ import { policyCommand } from './cli/policy.ts';
 import { EXIT, Refusal } from './cli/refusal.ts';
 import { requestsCommand } from './cli/requests.ts';
 import { restoreCommand } from './cli/restore.ts';
+import { watchOutput } from './cli/standard-output.ts';
 import { startCommand } from './cli/start.ts';
 import { statusCommand } from './cli/status.ts';
 import { stripPhotocopiesCommand } from './cli/strip-photocopies.ts';
@@ -78,6 +79,7 @@ function throwInsteadOfExit(command: Command): void {
 }
 
 if (import.meta.main) {
+  watchOutput();
   void main(process.argv.slice(2)).then((code) => {
     process.exitCode = code;
   });

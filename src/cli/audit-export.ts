@@ -9,6 +9,7 @@ import { whichInstallation } from './admin-access.ts';
 import { auditDatabase } from './audit-database.ts';
 import { EXIT, Refusal } from './refusal.ts';
 import { parseSince } from './since.ts';
+import { outputLost } from './standard-output.ts';
 
 interface ExportOptions {
   data?: string;
@@ -68,31 +69,18 @@ function* lines(
   if (document) yield first ? '[]\n' : '\n]\n';
 }
 
-/** Waits for whoever reads it; one that reads no further ends it. @throws Refusal */
+/** Waits for whoever reads it; one that reads no further ends it. */
 async function write(parts: Iterable<string>): Promise<void> {
   const { stdout } = process;
-  const broken: NodeJS.ErrnoException[] = [];
-  const onError = (error: NodeJS.ErrnoException) => void broken.push(error);
-  stdout.on('error', onError);
-  try {
-    let chunk = '';
-    for (const part of parts) {
-      chunk += part;
-      if (chunk.length < CHUNK) continue;
-      if (!stdout.write(chunk)) await once(stdout, 'drain').catch(() => {});
-      chunk = '';
-      if (broken.length > 0) break;
-    }
-    if (broken.length === 0) stdout.write(chunk);
-    // An error is told after the write that met it.
-    await new Promise((resolve) => setImmediate(resolve));
-  } finally {
-    stdout.off('error', onError);
+  let chunk = '';
+  for (const part of parts) {
+    chunk += part;
+    if (chunk.length < CHUNK) continue;
+    if (!stdout.write(chunk)) await once(stdout, 'drain', { signal: outputLost }).catch(() => {});
+    chunk = '';
+    if (outputLost.aborted) return;
   }
-  const [error] = broken;
-  if (error !== undefined && error.code !== 'EPIPE') {
-    throw new Refusal(`standard output cannot be written (${error.code})`);
-  }
+  stdout.write(chunk);
 }
 
 function open(path: string): Database.Database {

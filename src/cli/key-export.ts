@@ -1,5 +1,4 @@
 import { randomFillSync } from 'node:crypto';
-import { writeSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { newSecret, type Secret, wipe } from '../actor/protocol.ts';
 import { npubEncode, readPubkey } from '../admin/npub.ts';
@@ -48,7 +47,7 @@ async function exportNamed(name: string, options: ExportOptions): Promise<void> 
   try {
     const text = exportKey(privateKey, await formOf(options, logN), random);
     try {
-      print(sealed, text, options.json === true);
+      await print(sealed, text, options.json === true);
     } finally {
       wipe(text);
     }
@@ -104,7 +103,7 @@ async function formOf({ format, keyPassphraseFile }: ExportOptions, logN: number
 }
 
 /** As bytes: the key never is a string, but in JSON. */
-function print({ name, pubkey }: SealedKey, key: Secret, isJson: boolean): void {
+async function print({ name, pubkey }: SealedKey, key: Secret, isJson: boolean): Promise<void> {
   if (isJson) {
     const data = { name, npub: npubEncode(pubkey), pubkey, key: new TextDecoder().decode(key) };
     process.stdout.write(`${JSON.stringify(data, null, 2)}\n`);
@@ -113,9 +112,6 @@ function print({ name, pubkey }: SealedKey, key: Secret, isJson: boolean): void 
   const line = newSecret(key.length + 1);
   line.set(key);
   line[key.length] = 0x0a;
-  try {
-    writeSync(process.stdout.fd, line);
-  } finally {
-    wipe(line);
-  }
+  await new Promise((written) => process.stdout.write(line, written));
+  wipe(line);
 }

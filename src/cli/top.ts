@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { StatusAnswer } from './daemon-status.ts';
 import { show } from './output.ts';
 import { type RemoteOptions, remoteCommand, withDaemon } from './remote.ts';
+import { outputLost } from './standard-output.ts';
 import { topView } from './top-view.ts';
 
 interface TopOptions extends RemoteOptions {
@@ -33,7 +34,9 @@ export function topCommand(): Command {
       process.once('SIGTERM', end);
       if (live) process.stdout.write(ENTER);
       try {
-        await withDaemon(options, (call) => look({ ...options, count, live, signal: stop.signal }, call));
+        await withDaemon(options, (call) =>
+          look({ ...options, count, live, signal: AbortSignal.any([stop.signal, outputLost]) }, call),
+        );
       } finally {
         if (live) process.stdout.write(LEAVE);
         process.off('SIGINT', end);
