@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { systemClock } from './actor/clock.ts';
 import { ActorError } from './actor/protocol.ts';
@@ -14,6 +14,7 @@ import { Notify } from './host/notify.ts';
 import { collectAtRest } from './host/rest.ts';
 import { setV8Flags } from './host/v8-flags.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
+import { isMissing } from './is-missing.ts';
 import { takeAutounlockSources } from './key/autounlock-sources.ts';
 import type { AutounlockSources } from './keystore/protocol.ts';
 import { takeLock } from './lock.ts';
@@ -70,7 +71,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   if (!found.ok) return refuse(found.refusal, CONFIGURATION);
   const installation = found.value;
   if (options.quickstart) mkdirSync(installation.data, { recursive: true, mode: 0o700 });
-  else if (!existsSync(installation.configPath)) {
+  else if (isMissing(installation.configPath)) {
     // Said before the lock is taken: its folder may be missing too.
     const missing = 'there is no such configuration file: name one with --config, or try "redoubt start --quickstart"';
     return refuse(`${installation.configPath}: ${missing}`, CONFIGURATION);

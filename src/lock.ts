@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRunning, type ProcessIdentity, processIdentity } from './process-identity.ts';
 
@@ -49,7 +49,8 @@ export function takeLockFile(path: string, of: string, wayOut: string): LockResu
     const refusal = `${path}: cannot be made (${code}): see to the folder, its owner and its mode`;
     return { ok: false, refusal, holder: null };
   } finally {
-    rmSync(draft, { force: true });
+    // Not there where the folder refused it, and then the folder may refuse this too.
+    if (existsSync(draft)) rmSync(draft, { force: true });
   }
   const release = (): void => {
     process.off('exit', release);

@@ -61,14 +61,10 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has said what was wrong, or shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    if (error instanceof Refusal) {
-      say(`redoubt: ${error.message}`);
-      return error.exitCode;
-    }
-    const line = faultLine(error);
+    const line = error instanceof Refusal ? error.message : faultLine(error);
     if (line === null) throw error;
     say(`redoubt: ${line}`);
-    return EXIT.failed;
+    return error instanceof Refusal ? error.exitCode : EXIT.failed;
   }
 }
 

@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Secret } from '../actor/protocol.ts';
 import { wipe } from '../actor/protocol.ts';
@@ -6,7 +5,7 @@ import { readConnectionString } from '../admin/connection-string.ts';
 import { CONFIG_FILE, findInstallation, type Installation } from '../config/installation.ts';
 import { isMissing } from '../is-missing.ts';
 import { parseImport, wipeImport } from '../keystore/import.ts';
-import { readBounded } from '../keystore/read-bounded.ts';
+import { type BoundedRead, readBounded } from '../keystore/read-bounded.ts';
 import { EXIT, Refusal } from './refusal.ts';
 
 /** Which installation, and with which key; as the options of every command on a running daemon have it. */
@@ -23,6 +22,9 @@ export interface AdminAccess {
   relays: string[];
   adminKeyFile: string;
 }
+
+/** Bytes of connection.txt. */
+const MAX_CONNECTION = 1_048_576;
 
 type Environment = { readonly [name: string]: string | undefined };
 
@@ -53,10 +55,7 @@ export function adminAccess(options: AccessOptions, env: Environment, cwd: strin
 export function readAdminKey(path: string): Secret {
   const read = readBounded(path, 4096);
   if (!read.ok) {
-    throw new Refusal(
-      `the admin key file ${path} ${read.why === 'missing' ? 'does not exist' : `is ${read.why} ${read.code}`.trim()}: give another --admin-key-file`,
-      EXIT.configuration,
-    );
+    throw new Refusal(`the admin key file ${path} ${whyNot(read)}: give another --admin-key-file`, EXIT.configuration);
   }
   const imported = parseImport(read.bytes);
   wipe(read.bytes);
@@ -68,14 +67,22 @@ export function readAdminKey(path: string): Secret {
 /** What the last start has written, whichever way it was started. @throws Refusal */
 function readConnection(data: string): { pubkey: string; relays: string[] } {
   const path = join(data, 'connection.txt');
-  if (!existsSync(path)) {
+  const read = readBounded(path, MAX_CONNECTION);
+  if (!read.ok && read.why === 'missing') {
     throw new Refusal(
       `no daemon was ever started on ${data} (connection.txt is not there): ` +
         'start one with "redoubt start", or name another installation with --data or --config',
       EXIT.configuration,
     );
   }
-  const connection = readConnectionString(readFileSync(path, 'utf8'));
+  if (!read.ok) throw new Refusal(`${path} ${whyNot(read)}: see to its owner and mode`, EXIT.configuration);
+  const connection = readConnectionString(new TextDecoder().decode(read.bytes));
   if (connection !== null) return connection;
   throw new Refusal(`${path} is damaged: start the daemon again, which writes it anew`, EXIT.configuration);
+}
+
+/** To be said after the file's name. */
+function whyNot({ why, code }: Extract<BoundedRead, { ok: false }>): string {
+  if (why === 'missing') return 'does not exist';
+  return why === 'unreadable' ? `cannot be read (${code})` : `is ${why}`;
 }

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Examination } from '../maintenance/doctor/examine.ts';
-import type { Finding } from '../maintenance/doctor/finding.ts';
+import { type Finding, finding } from '../maintenance/doctor/finding.ts';
 import { whichInstallation } from './admin-access.ts';
+import { faultLine } from './fault-line.ts';
 import { type InstallationOptions, installationCommand } from './installation-command.ts';
 import { type OfflineInstallation, offlineInstallation } from './offline-installation.ts';
 import { cell, show, table } from './output.ts';
@@ -28,9 +29,8 @@ export function doctorCommand(): Command {
 async function run(options: InstallationOptions): Promise<void> {
   const installation = whichInstallation(options, process.env, process.cwd());
   // The database's library is loaded when it is wanted.
-  const [{ examine }, { finding }, { lockHolder }, { systemClock }] = await Promise.all([
+  const [{ examine }, { lockHolder }, { systemClock }] = await Promise.all([
     import('../maintenance/doctor/examine.ts'),
-    import('../maintenance/doctor/finding.ts'),
     import('../lock.ts'),
     import('../actor/clock.ts'),
   ]);
@@ -44,33 +44,47 @@ async function run(options: InstallationOptions): Promise<void> {
     findings.push(finding('configuration', error.message));
   }
   const nothing: Examination = { tables: {}, pairings: {}, isMigrated: false, findings: [] };
-  const examined =
-    found === null
-      ? nothing
-      : examine({
-          ...installation,
-          database: found.config.database,
-          keystore: found.config.keystore.dir,
-          legacyKeys: found.legacyKeys,
-          kindsNotInAll: found.config.kindsNotInAll,
-          // Read before the log: a running daemon writes both.
-          head: await signedHead(found),
-          now: systemClock.now(),
-        });
+  let examined = nothing;
+  if (found !== null) {
+    const patient = {
+      ...installation,
+      database: found.config.database,
+      keystore: found.config.keystore.dir,
+      legacyKeys: found.legacyKeys,
+      kindsNotInAll: found.config.kindsNotInAll,
+      // Read before the log: a running daemon writes both.
+      head: await signedHead(found),
+      now: systemClock.now(),
+    };
+    examined = unlessUnreadable(() => examine(patient), nothing, findings);
+  }
   findings.push(...examined.findings);
+  const daemon = unlessUnreadable(() => lockHolder(installation.data), undefined, findings);
   const exit = exitCode(findings);
   const data = {
     healthy: exit === HEALTHY,
     exit,
     database: found?.config.database ?? null,
     migrated: examined.isMigrated,
-    daemon: lockHolder(installation.data),
+    daemon: daemon ?? null,
     tables: examined.tables,
     pairings: examined.pairings,
     findings,
   };
-  show({ data, text: report(data) }, options.json);
+  show({ data, text: report({ ...data, daemon }) }, options.json);
   process.exitCode = exit;
+}
+
+/** What this user may not read is a finding, and what it was looked at for stays unknown. */
+function unlessUnreadable<T>(read: () => T, otherwise: T, findings: Finding[]): T {
+  try {
+    return read();
+  } catch (error) {
+    const refusal = faultLine(error);
+    if (refusal === null) throw error;
+    findings.push(finding('unreadable', refusal));
+    return otherwise;
+  }
 }
 
 /** Null where there is none, or none that can be relied on: a crash may have cut the last line. */
@@ -92,7 +106,8 @@ function exitCode(findings: readonly Finding[]): number {
 interface Report {
   exit: number;
   database: string | null;
-  daemon: number | null;
+  /** undefined: nobody knows. */
+  daemon: number | null | undefined;
   tables: { [name: string]: number };
   pairings: { [key: string]: number };
   findings: Finding[];
@@ -101,9 +116,10 @@ interface Report {
 function report({ exit, database, daemon, tables, pairings, findings }: Report): string {
   const counts = Object.entries(tables).map(([name, rows]) => `${name} ${rows}`);
   const paired = Object.entries(pairings).map(([name, count]) => [name, count]);
+  const runs = daemon === undefined ? 'unknown' : daemon === null ? 'does not run' : `runs as process ${daemon}`;
   const lines = [
     `database  ${database ?? 'unknown'}`,
-    `daemon    ${daemon === null ? 'does not run' : `runs as process ${daemon}`}`,
+    `daemon    ${runs}`,
     `rows      ${counts.join(', ') || 'unknown'}`,
     '',
     table(['KEY', 'PAIRINGS'], paired, 'no keys'),

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { ChunkReader } from '../maintenance/archive/chunks.ts';
@@ -41,7 +41,7 @@ async function run(file: string, options: RestoreOptions): Promise<void> {
     import('./progress.ts'),
   ]);
   // Told before anybody types a passphrase for it.
-  const holder = existsSync(data) ? lockHolder(data) : null;
+  const holder = lockHolder(data);
   if (holder !== null) throw new Refusal(`redoubt (process ${holder}) runs on ${data}: stop it first`);
   const reader = await open(resolve(file), options);
   if (!dryRun) makeFolder(data);

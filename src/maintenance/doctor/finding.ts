@@ -44,6 +44,10 @@ export const FINDINGS = {
   },
   'kinds-in-all': { severity: 'warning', action: 'set redoubt.kindsNotInAll in nsecbunker.json' },
   'audit-broken': { severity: 'broken', action: 'keep the file as evidence; "redoubt audit verify" says where' },
+  unreadable: {
+    severity: 'broken',
+    action: 'run this as the user of the daemon, or chown its files back to that user',
+  },
   'file-mode': { severity: 'warning', action: 'chmod go= the files' },
   'file-owner': { severity: 'warning', action: 'chown the files to the user that the daemon runs as' },
   'disk-low': { severity: 'warning', action: 'make room: a copy of the database does not fit' },
