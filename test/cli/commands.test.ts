@@ -1,32 +1,26 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { getPublicKey, nip19 } from 'nostr-tools';
+import { nip19 } from 'nostr-tools';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connectionString } from '../../src/admin/connection-string.ts';
-import { makeStage, type Stage } from '../admin/stage.ts';
-import { type FakeRelay, startRelay } from './fake-relay.ts';
+import type { Stage } from '../admin/stage.ts';
+import type { FakeRelay } from './fake-relay.ts';
+import { type Installed, install } from './installed.ts';
 import { type Ran, runMain } from './run.ts';
 
 const PROGRAM = new URL('../../src/main.ts', import.meta.url).pathname;
+let installed: Installed;
 let stage: Stage;
 let relay: FakeRelay;
 let data: string;
 
 test.before.each(async () => {
-  stage = await makeStage();
-  relay = await startRelay(stage);
-  data = mkdtempSync(join(tmpdir(), 'redoubt-cli-'));
-  writeFileSync(join(data, 'admin.nsec'), `${nip19.nsecEncode(stage.admin)}\n`);
-  writeFileSync(join(data, 'connection.txt'), connectionString(stage.daemon, [relay.url]));
+  installed = await install();
+  ({ stage, relay, data } = installed);
 });
-test.after.each(async () => {
-  await relay.close();
-  await stage.end();
-  rmSync(data, { recursive: true });
-});
+test.after.each(() => installed.remove());
 
 /** Runs a command on the installation of this test. */
 const run = (...args: string[]) => runMain([...args, '--data', data]);
@@ -410,38 +404,6 @@ test('key unlock --all: every key, and those that stay locked are named', async 
     const { code, err } = await run('key', 'unlock', ...args, '--passphrase-file', right);
     assert.equal([code, err], [2, 'redoubt: give the names of the keys to unlock, or --all\n']);
   }
-});
-
-test('pair: a new key needs its passphrase, a known one does not; the seed URL can be drawn', async () => {
-  const passphrase = file('pass', 'say "when"\n');
-  const made = (await json('pair', 'atm', '--expires', '30d', '--passphrase-file', passphrase)) as {
-    seed_url: string;
-    token_id: number;
-  };
-  assert.equal(stage.main.got, [{ name: 'atm', passphrase: 'say "when"' }]);
-  const expiresAt = stage.clock.now() + 30 * 86_400_000;
-  const createdBy = getPublicKey(stage.admin);
-  const first = { policy: 'spirekeeper-spire', clientName: 'atm', expiresAt, createdBy, revokeOld: false };
-  assert.equal(stage.records.asked, [['pair', first]]);
-  const names = ['npub', 'pubkey', 'key', 'token_id', 'bunker_url', 'seed_url', 'expires_at'];
-  assert.equal(Object.keys(made), names);
-
-  const args = ['--policy', 'p', '--client', 'till', '--relay', 'ws://b.example', '--relay', 'wss://a.example'];
-  const { code, out } = await run('pair', 'atm', ...args, '--revoke-old', '--qr');
-  assert.is(code, 0);
-  assert.match(
-    out,
-    /^atm {2}npub1\w+\ntoken 2, good for one machine, without end:\nbunker:.*\nspire-seed:v1:\S+\n[ ▀▄█\n]+$/,
-  );
-  assert.match(out, 'relay=ws%3A%2F%2Fb.example&relay=wss%3A%2F%2Fa.example');
-  const second = { policy: 'p', clientName: 'till', expiresAt: null, createdBy, revokeOld: true };
-  assert.equal(stage.records.asked[1], ['pair', second]);
-  assert.is(stage.main.got.length, 1);
-  const bad = await run('pair', 'atm', '--relay', 'http://x');
-  assert.equal(
-    [bad.code, bad.err],
-    [1, 'redoubt: Invalid params: options.relays[0] must start with wss:// or ws://\n'],
-  );
 });
 
 test.run();
