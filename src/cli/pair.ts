@@ -49,7 +49,7 @@ async function pair(key: string, options: PairOptions): Promise<void> {
     client_name: options.client ?? key,
     policy: options.policy,
     ...(options.relay.length === 0 ? {} : { relays: options.relay }),
-    ...(options.expires === undefined ? {} : { expires_in_hours: parseDuration(options.expires) }),
+    ...(options.expires === undefined ? {} : { expires_in_hours: parseDuration(options.expires, '--expires') }),
     ...(options.revokeOld === true ? { revoke_old: true } : {}),
   };
   const keys = await withDaemon(options, (call) => callList<{ name: string }>(call, 'get_keys'));

@@ -43,7 +43,7 @@ async function create(
   key: string,
   options: RemoteOptions & { policy: string; client: string; expires?: string; qr?: boolean },
 ): Promise<void> {
-  const hours = options.expires === undefined ? undefined : parseDuration(options.expires);
+  const hours = options.expires === undefined ? undefined : parseDuration(options.expires, '--expires');
   const request = {
     key,
     client_name: options.client,

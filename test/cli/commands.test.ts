@@ -290,7 +290,7 @@ test('what fails says so on standard error alone, with its exit code', async () 
     [1, /^redoubt: no key named "x": get_keys lists them\n$/, ['token', 'list', 'x', '--json']],
     [1, /^redoubt: no policy named "x"/, ['token', 'create', 'k', '--policy', 'x']],
     [1, /^redoubt: .*none does not exist: create it/, ['key', 'create', 'n', '--passphrase-file', join(data, 'none')]],
-    [2, /^redoubt: a duration is/, ['token', 'create', 'k', '--policy', 'p', '--expires', 'soon']],
+    [2, /^redoubt: --expires: a duration is/, ['token', 'create', 'k', '--policy', 'p', '--expires', 'soon']],
     [2, /^redoubt: a policy needs at least one --rule/, ['policy', 'create', 'p']],
     [2, /^redoubt: --rule "x" names no method/, ['policy', 'create', 'p', '--rule', 'x']],
     [2, /^redoubt: a token is revoked by its number/, ['token', 'revoke', 'x']],

@@ -6,6 +6,7 @@ import { cell, table } from '../../src/cli/output.ts';
 import { qrText } from '../../src/cli/qr.ts';
 import { Refusal } from '../../src/cli/refusal.ts';
 import { parseRule } from '../../src/cli/rule.ts';
+import { parseSince } from '../../src/cli/since.ts';
 import { daemonOptions, startCommand } from '../../src/cli/start.ts';
 
 function refusal(parse: () => unknown): string {
@@ -61,15 +62,42 @@ test('durations', () => {
     ['1y', 8760],
     ['100y', 876_000],
   ] as const) {
-    assert.is(parseDuration(text), hours);
+    assert.is(parseDuration(text, '--expires'), hours);
   }
   for (const bad of ['', '30', 'd', '0d', '-1d', '1.5h', '30 d', '101y', '999999999y', 'soon', '1s']) {
     assert.match(
-      refusal(() => parseDuration(bad)),
-      /^a duration is a number with a unit/,
+      refusal(() => parseDuration(bad, '--expires')),
+      /^--expires: a duration is a number above 0 with a unit/,
       bad,
     );
   }
+});
+
+test('a time since: a date or a duration, and past', () => {
+  const now = Date.parse('2027-02-01T00:00:00Z');
+  for (const [text, iso] of [
+    ['2027-01-31', '2027-01-31T00:00:00.000Z'],
+    ['2027-01-31T12:00:00Z', '2027-01-31T12:00:00.000Z'],
+    ['2027-01-31T12:00:00+02:00', '2027-01-31T10:00:00.000Z'],
+    ['48h', '2027-01-30T00:00:00.000Z'],
+  ] as const) {
+    assert.is(new Date(parseSince(text, now)).toISOString(), iso);
+  }
+  for (const bad of ['', '48', '2026', '2027-01', '1/2/2026', 'Jan 31 2027', 'yesterday', '2027-13-01', '1969-12-31']) {
+    assert.match(
+      refusal(() => parseSince(bad, now)),
+      /^--since is a date/,
+      bad,
+    );
+  }
+  assert.match(
+    refusal(() => parseSince('2027-02-02', now)),
+    /^--since lies in the future/,
+  );
+  assert.match(
+    refusal(() => parseSince('100000y', now)),
+    /^--since: a duration is/,
+  );
 });
 
 test('options of start', async () => {
