@@ -11,6 +11,8 @@ import { isInstalled } from '../runner/lacks.ts';
 import { runCli } from '../support/cli.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { until } from '../support/until.ts';
+import { install } from './installed.ts';
+import { runMain } from './run.ts';
 
 const daemon = new TestDaemon({ env: { REDOUBT_KEYSTORE_LOG_N: '14' } });
 const ENTRY = fileURLToPath(new URL('../../dist/redoubt.js', import.meta.url));
@@ -54,7 +56,30 @@ test('elsewhere than on a terminal: one plain view, or the status as JSON', asyn
   const json = JSON.parse((await runCli([...args, '--count', '1', '--json'])).stdout) as StatusAnswer;
   assert.equal(json.queues, { keys: 0, publish: 0 });
   assert.is(json.audit.waiting, 0);
-  assert.is((await runCli([...args, '--interval', '0'])).code, 2);
+  const last = JSON.parse((await runCli([...args, '--count', '3', '--json'])).stdout) as StatusAnswer;
+  assert.is(last.audit.waiting, 0, 'one document, however many looks');
+  const thrice = await runCli([...args, '--count', '3']);
+  assert.is(thrice.stdout.match(/^redoubt /gm)?.length, 2);
+  for (const bad of [
+    ['--interval', '0'],
+    ['--count', '1.5'],
+    ['--count', '0'],
+  ]) {
+    assert.is((await runCli([...args, ...bad])).code, 2, bad.join(' '));
+  }
+});
+
+test('a signal ends it while the daemon does not answer', async () => {
+  const { relay, data, remove } = await install();
+  relay.fault = 'swallow';
+  try {
+    const ended = runMain(['top', '--data', data]);
+    await until('it has asked', () => relay.received.length > 0);
+    process.emit('SIGINT');
+    assert.equal(await ended, { code: 0, out: '', err: '' });
+  } finally {
+    await remove();
+  }
 });
 
 const terminal = isInstalled('script') ? test : test.skip;
