@@ -35,7 +35,7 @@ export function configCommand(): Command {
 }
 
 async function checkConfig(options: InstallationOptions): Promise<void> {
-  const checked = withAutounlock(await check(options));
+  const checked = withAutounlock(withPlainStart(await check(options)));
   const { ok, file } = checked;
   if (options.json) {
     const errors = ok ? [] : checked.errors;
@@ -86,6 +86,15 @@ async function check(options: InstallationOptions): Promise<Checked> {
   if (!found.ok || errors.length > 0) return { ok: false, file, errors };
   const { config, warnings } = found;
   return { ok: true, file, sources, config, warnings: [...read.config.warnings, ...warnings] };
+}
+
+/** What a quickstart has made was looked at as a quickstart has it; a start without the flag may refuse it. */
+function withPlainStart(checked: Checked): Checked {
+  if (!checked.ok) return checked;
+  const plain = readWholeConfig({ ...checked.sources, flags: {} });
+  if (plain.ok) return checked;
+  const warning = `only "redoubt start --quickstart" starts with it; without: ${plain.errors.join('; ')}`;
+  return { ...checked, warnings: [...checked.warnings, warning] };
 }
 
 /** What is to unlock keys at start is looked at too: a start ends on it. */

@@ -9,19 +9,19 @@ export interface ShownOption {
   path: string;
   /** Secrets, and queries of relay URLs, where paid relays put what opens them, are left out. */
   value: unknown;
-  /** Where it was written: `nsecbunker.json: nostr.relays`, `environment: REDOUBT_CURVE`, `default`. */
+  /** Where it was written: `nsecbunker.json: nostr.relays`, `environment: REDOUBT_CURVE`, `start --quickstart`, `default`. */
   source: string;
 }
 
 const HIDDEN = '[redacted]';
 
-/** Every option of a configuration that was read from these sources. */
+/** Every option of a configuration that was read from these sources, whose flags are what a quickstart sets. */
 export function shownOptions(sources: ConfigSources, config: Config): ShownOption[] {
   const file = fromFile(sources.file, [], []);
   const env = fromEnvironment(sources.env, []);
   const flags = fromFlags(sources.flags, []);
   const source = ({ path, env: variable }: Option): string => {
-    if (at(flags, path) !== undefined) return `flag for ${path}`;
+    if (at(flags, path) !== undefined) return 'start --quickstart';
     if (at(env, path) !== undefined) return `environment: ${variable}`;
     return at(file.tree, path) === undefined ? 'default' : file.label(path);
   };

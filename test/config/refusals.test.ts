@@ -253,6 +253,19 @@ test('what `config check` refuses a start refuses with the same words', async ()
   assert.is(started.stderr.trim(), `${lines} (docs/CONFIGURATION.md lists every option)`);
 });
 
+test('what only a quickstart starts with is said to be so', async () => {
+  prepare({ file: { admin: { key: KEY }, redoubt: { quickstart: true } } });
+  const checked = await runMain(['config', 'check', '--config', path]);
+  assert.equal([checked.code, checked.out], [0, `${path}: good\n`]);
+  assert.match(checked.err, 'warning: only "redoubt start --quickstart" starts with it; without: there is no relay');
+  const { stderr } = await runCli(['start', '--config', path]);
+  assert.match(stderr, 'there is no relay');
+  const shown = await runMain(['config', 'show', '--config', path]);
+  assert.match(shown.out, /embeddedRelay\.enabled +true +start --quickstart$/m);
+  prepare({ file: { ...good, redoubt: { quickstart: true } } });
+  assert.not.match((await runMain(['config', 'check', '--config', path])).err, 'start --quickstart');
+});
+
 test('a good one: its warnings, and each option with its source, without secrets', async () => {
   prepare({
     file: {
