@@ -251,17 +251,20 @@ class Daemon {
 
   #read(file: RedactedConfig): ConfigResult {
     const { relayPort, httpPort, quickstart } = this.#options;
+    const flags = quickstart ? { 'embeddedRelay.enabled': 'true' } : {};
+    const { data } = this.#installation;
+    const sources = { file, env: process.env, flags, data, cwd: process.cwd(), memory: totalmem() };
+    const read = readWholeConfig(sources);
+    if (!read.ok) return read;
+    // The flags are ports: hosts stay what was configured.
+    const { embeddedRelay, http } = read.config;
     return readWholeConfig({
-      file,
-      env: process.env,
+      ...sources,
       flags: {
-        ...(quickstart ? { 'embeddedRelay.enabled': 'true' } : {}),
-        ...(relayPort === undefined ? {} : { 'embeddedRelay.listen': `127.0.0.1:${relayPort}` }),
-        ...(httpPort === undefined ? {} : { 'http.listen': `127.0.0.1:${httpPort}` }),
+        ...flags,
+        ...(relayPort === undefined ? {} : { 'embeddedRelay.listen': hostPort(embeddedRelay.listen.host, relayPort) }),
+        ...(httpPort === undefined ? {} : { 'http.listen': hostPort(http.listen.host, httpPort) }),
       },
-      data: this.#installation.data,
-      cwd: process.cwd(),
-      memory: totalmem(),
     });
   }
 
@@ -282,6 +285,10 @@ class Daemon {
     };
     return { file, made };
   }
+}
+
+function hostPort(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function refuse(refusal: string, code: number): number {

@@ -85,6 +85,18 @@ test('a second daemon on the same folder is refused, and told which process runs
   assert.is(health.status, 200);
 });
 
+test('--port and --http-port leave the configured hosts', async () => {
+  const env = { REDOUBT_RELAY_LISTEN: '127.0.0.2:4736', REDOUBT_HTTP_LISTEN: '127.0.0.3:4737' };
+  const elsewhere = new TestDaemon({ env });
+  try {
+    const { relay, health_url } = (await elsewhere.start()).quickstart;
+    assert.equal([new URL(relay).hostname, new URL(health_url).hostname], ['127.0.0.2', '127.0.0.3']);
+    assert.not([relay, health_url].some((url) => /:473[67]/.test(url)));
+  } finally {
+    await elsewhere.remove();
+  }
+});
+
 test('quickstart.json says exactly what a program needs', () => {
   assert.equal(Object.keys(daemon.quickstart).sort(), [
     'admin_npub',
