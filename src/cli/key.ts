@@ -10,6 +10,7 @@ import { exportCommand } from './key-export.ts';
 import { purgeCommand } from './key-purge.ts';
 import type { UpgradeOptions } from './key-upgrade.ts';
 import { callList } from './listed.ts';
+import { withCommands } from './named-commands.ts';
 import { cell, say, show, table } from './output.ts';
 import { Progress } from './progress.ts';
 import { EXIT, Refusal } from './refusal.ts';
@@ -167,7 +168,8 @@ async function unlock(names: string[], options: KeyOptions & { all?: boolean }):
     const unlocked = await withDaemon(options, (call) =>
       options.all === true ? sweep(call, passphrase) : unlockEach(call, names, passphrase),
     );
-    const { success, total, failed } = unlocked;
+    const { success, total } = unlocked;
+    const failed = unlocked.failed.map(({ key, error }) => ({ key, error: withCommands(error) }));
     const lines = [`${success} of ${total} unlocked`, ...failed.map(({ key, error }) => `${cell(key)}: ${error}`)];
     show({ data: { success, total, failed }, text: lines.join('\n') }, options.json);
     if (failed.length > 0) process.exitCode = EXIT.failed;

@@ -8,6 +8,7 @@ import { loadCurve } from '../curve/load.ts';
 import { pooledRandom } from '../curve/random.ts';
 import { type AccessOptions, adminAccess, readAdminKey } from './admin-access.ts';
 import { installationCommand } from './installation-command.ts';
+import { withCommands } from './named-commands.ts';
 import { EXIT, Refusal } from './refusal.ts';
 
 /** A derivation may wait for others, ms. */
@@ -59,7 +60,7 @@ export async function withDaemon<T>(options: AccessOptions, use: (call: Call) =>
     return await use(async (method, params, timeoutMs) => {
       const called = await connected.client.call(method, params, timeoutMs);
       if (called.ok) return called.result;
-      throw new Refusal(called.refusal);
+      throw new Refusal(withCommands(called.refusal));
     });
   } finally {
     connected.client.close();

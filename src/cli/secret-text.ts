@@ -31,6 +31,8 @@ export async function readSecretText(
   options: { twice?: boolean; option: string },
   terminal: Terminal = process,
 ): Promise<Secret> {
+  if (file === '')
+    throw new Refusal(`${options.option} names no file: give the path of one, or - for standard input`, EXIT.usage);
   if (file !== undefined && file !== '-') return fromFile(file);
   if (terminal.stdin.isTTY !== true) return fromStandardInput(what, options.option, terminal);
   const typed = await prompt(`${what}: `, terminal);

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { parseDuration } from './duration.ts';
+import { findPolicy } from './find-policy.ts';
 import { callList } from './listed.ts';
 import { show, table } from './output.ts';
 import { qrText } from './qr.ts';
@@ -12,7 +13,7 @@ export function tokenCommand(): Command {
   token.addCommand(
     remoteCommand('create', 'make a bunker URL for one client')
       .argument('<key>', 'name of the key')
-      .requiredOption('--policy <name>', 'what the client may do')
+      .requiredOption('--policy <name>', 'what the client may do; the name of a policy, or its number')
       .option('--client <name>', 'what to call the client', 'client')
       .option('--expires <duration>', 'how long it grants anything: 30d, 12h, ...; for ever when left out')
       .option('--qr', 'draw the URL as a QR code, on what is no terminal too')
@@ -44,15 +45,16 @@ async function create(
   options: RemoteOptions & { policy: string; client: string; expires?: string; qr?: boolean },
 ): Promise<void> {
   const hours = options.expires === undefined ? undefined : parseDuration(options.expires, '--expires');
-  const request = {
-    key,
-    client_name: options.client,
-    policy_name: options.policy,
-    ...(hours === undefined ? {} : { expires_in_hours: hours }),
-  };
-  const made = JSON.parse(
-    await withDaemon(options, (call) => call('issue_token', [JSON.stringify(request)])),
-  ) as ListedToken;
+  const made = await withDaemon(options, async (call) => {
+    const policy = await findPolicy(call, options.policy);
+    const request = {
+      key,
+      client_name: options.client,
+      policy_id: policy.id,
+      ...(hours === undefined ? {} : { expires_in_hours: hours }),
+    };
+    return JSON.parse(await call('issue_token', [JSON.stringify(request)])) as ListedToken;
+  });
   const { id, token, bunker_url: url = '', expires_at } = made;
   const drawn = options.json !== true && (options.qr === true || process.stdout.isTTY);
   const qr = drawn ? [await qrText(url)] : [];

@@ -102,7 +102,7 @@ test('keys: create, import, list, unlock, lock', async () => {
     total: 3,
     failed: [
       { key: 'two', error: 'wrong passphrase' },
-      { key: 'nobody', error: 'no key named "nobody": get_keys lists them' },
+      { key: 'nobody', error: 'no key named "nobody": "redoubt key list" lists them' },
     ],
   });
 });
@@ -287,8 +287,9 @@ test('status', async () => {
 
 test('what fails says so on standard error alone, with its exit code', async () => {
   const cases: [number, RegExp, string[]][] = [
-    [1, /^redoubt: no key named "x": get_keys lists them\n$/, ['token', 'list', 'x', '--json']],
+    [1, /^redoubt: no key named "x": "redoubt key list" lists them\n$/, ['token', 'list', 'x', '--json']],
     [1, /^redoubt: no policy named "x"/, ['token', 'create', 'k', '--policy', 'x']],
+    [2, /^redoubt: --passphrase-file names no file: give/, ['key', 'create', 'n', '--passphrase-file', '']],
     [1, /^redoubt: .*none does not exist: create it/, ['key', 'create', 'n', '--passphrase-file', join(data, 'none')]],
     [2, /^redoubt: --expires: a duration is/, ['token', 'create', 'k', '--policy', 'p', '--expires', 'soon']],
     [2, /^redoubt: a policy needs at least one --rule/, ['policy', 'create', 'p']],

@@ -62,6 +62,15 @@ test('pair: a new key needs its passphrase, a known one does not; the seed URL c
   );
 });
 
+test('a token under a policy that is given by its number', async () => {
+  stage.records.addKey('k');
+  for (const name of ['first', 'second']) await json('policy', 'create', name, '--rule', 'sign_event:1');
+  await json('token', 'create', 'k', '--policy', '2');
+  assert.is(((await json('token', 'list', 'k')) as { policy_name: string }[])[0]!.policy_name, 'second');
+  const { err } = await run('token', 'create', 'k', '--policy', '3');
+  assert.is(err, 'redoubt: no policy named "3": see "redoubt policy list"\n');
+});
+
 test('a URL that no QR code can hold is printed all the same', async () => {
   const passphrase = file('pass', 'of the key');
   const relays = Array.from({ length: 12 }, (_, i) => ['--relay', `wss://${i}.example/${'r'.repeat(240)}`]).flat();
