@@ -6,14 +6,13 @@ import { pairings } from '../../prisma-compat/strip-photocopies.ts';
 import { wipe } from '../actor/protocol.ts';
 import type { Random } from '../curve/random.ts';
 import { syncFolder } from '../keystore/durable.ts';
-import { readBounded } from '../keystore/read-bounded.ts';
 import type { Outcome } from '../policy/protocol.ts';
 import { copyDatabase } from '../store/copy.ts';
 import { version } from '../version.ts';
 import { ChunkReader, ChunkWriter } from './archive/chunks.ts';
 import { readEntry, readManifest, writeManifest } from './archive/contents.ts';
 import { plainHeader, type Sealing } from './archive/header.ts';
-import { copyKeystore, type KeystoreCopy } from './archive/keystore-copy.ts';
+import { copyKeystore, type KeystoreCopy, readNeeded } from './archive/keystore-copy.ts';
 import { CONFIG, DATABASE, digest, type Entry, type Manifest } from './archive/manifest.ts';
 import { selectFrom, tablesOf } from './columns.ts';
 import { databaseRefusal, openDatabase } from './open.ts';
@@ -142,11 +141,9 @@ function readConfiguration({ configPath, data, isQuickstart }: Source, into: Map
   // Elsewhere the passphrase is kept apart from what it opens; a quickstart's folder is of no use without it.
   if (isQuickstart) files.push(['config/passphrase', join(data, 'passphrase'), 4096]);
   for (const [path, from, most] of files) {
-    const read = readBounded(from, most);
-    if (read.ok) into.set(path, read.bytes);
-    else if (read.why !== 'missing' || path === CONFIG) {
-      throw Object.assign(new Error('unreadable'), { code: read.code || read.why, path: from });
-    }
+    const bytes = readNeeded(from, most);
+    if (bytes !== null) into.set(path, bytes);
+    else if (path === CONFIG) throw Object.assign(new Error('missing'), { code: 'ENOENT', path: from });
   }
 }
 
@@ -154,8 +151,8 @@ function missing(source: Source, keys: Staged['keys'], keystore: KeystoreCopy): 
   const lost = keys.filter(
     ({ keyName, pubkey }) => !keystore.pubkeys.has(pubkey) && !source.legacyKeys.includes(keyName),
   );
-  const warnings = keystore.damaged.map(
-    (name) => `${join(source.keystore, name)} is damaged, and so it is in the archive`,
+  const warnings = keystore.faults.map(
+    ({ name, is }) => `${join(source.keystore, name)} ${is}, here and in the archive`,
   );
   if (lost.length > 0) {
     const names = lost.slice(0, 5).map(({ keyName }) => keyName);

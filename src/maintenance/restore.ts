@@ -139,8 +139,8 @@ function linkAmong(target: Target): string | null {
 }
 
 function keystoreWarnings(folder: string): string[] {
-  const { damaged } = readKeystore(folder);
-  return damaged.map((name) => `${name} of the keystore is damaged in the archive: that key cannot be unlocked`);
+  const { faults } = readKeystore(folder);
+  return faults.map(({ name, is }) => `${name} of the keystore ${is}, in the archive: what it opens stays locked`);
 }
 
 /** Verifies the database, voids its unredeemed tokens, and repeats in it what was revoked since. */

@@ -7,21 +7,11 @@ import { CHUNK } from '../../src/maintenance/archive/chunks.ts';
 import { digest } from '../../src/maintenance/archive/manifest.ts';
 import { runMain } from '../cli/run.ts';
 import { forge } from './forged.ts';
-import { emptyFolder, legacyInstallation, rowsOf, withDatabase } from './installation.ts';
+import { emptyFolder, legacyInstallation, rowsOf, runOn as run, withDatabase } from './installation.ts';
 
 const passphrase = join(emptyFolder(), 'passphrase');
 writeFileSync(passphrase, 'of the backup\n', { mode: 0o600 });
 process.env.REDOUBT_KEYSTORE_LOG_N = '14';
-
-/** Runs a command on an installation whose database is named in the environment. */
-async function run(data: string, ...args: string[]) {
-  process.env.DATABASE_URL = `file:${join(data, 'nsecbunker.db')}`;
-  try {
-    return await runMain([...args, '--data', data]);
-  } finally {
-    delete process.env.DATABASE_URL;
-  }
-}
 
 async function archived(...args: string[]): Promise<{ data: string; file: string }> {
   const { data } = legacyInstallation();

@@ -3,6 +3,7 @@ import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { type Ran, runMain } from '../cli/run.ts';
 
 const made: string[] = [];
 process.on('exit', () => {
@@ -23,6 +24,16 @@ export function legacyInstallation(): { data: string; database: string } {
   for (const name of ['nsecbunker.db', 'nsecbunker.json']) chmodSync(join(data, name), 0o600);
   const database = join(data, 'nsecbunker.db');
   return { data, database };
+}
+
+/** Runs a command on an installation whose database is named in the environment. */
+export async function runOn(data: string, ...args: string[]): Promise<Ran> {
+  process.env.DATABASE_URL = `file:${join(data, 'nsecbunker.db')}`;
+  try {
+    return await runMain([...args, '--data', data]);
+  } finally {
+    delete process.env.DATABASE_URL;
+  }
 }
 
 /** Works on a database file, as sqlite3 would. */

@@ -7,8 +7,8 @@ import { MAX_KEY_FILE, MAX_SLOTS_FILE, parseSealedKey, parseSlots } from '../../
 export interface KeystoreCopy {
   files: Map<string, Uint8Array>;
   pubkeys: Set<string>;
-  /** Files that a restored installation could not open either. */
-  damaged: string[];
+  /** Files of no use to a restored installation either, and what is wrong with each: `is damaged`. */
+  faults: { name: string; is: string }[];
 }
 
 const SLOTS_FILE = 'keystore.json';
@@ -21,33 +21,39 @@ const BETWEEN_MS = 100;
  * ones: a key that was moved to a new passphrase needs the slot that was written before. It is read again until
  * every key has its slot.
  *
- * @throws the system's error
+ * @throws what cannot be read, as the system's error
  */
 export async function copyKeystore(folder: string, sleep: (ms: number) => Promise<void>): Promise<KeystoreCopy> {
   for (let tries = 1; ; tries++) {
     const copy = readKeystore(folder);
-    if (copy.damaged.length === 0 || tries === TRIES) return copy;
+    if (copy.faults.length === 0 || tries === TRIES) return copy;
     await sleep(BETWEEN_MS);
   }
 }
 
-/** One look at it. @throws the system's error */
+/** One look at it. @throws what cannot be read, as the system's error */
 export function readKeystore(folder: string): KeystoreCopy {
-  const copy: KeystoreCopy = { files: new Map(), pubkeys: new Set(), damaged: [] };
-  for (const name of namesIn(folder).filter((name) => KEY_FILE.test(name))) read(copy, folder, name, MAX_KEY_FILE);
-  read(copy, folder, SLOTS_FILE, MAX_SLOTS_FILE);
+  const files = new Map<string, Uint8Array>();
+  const take = (name: string, most: number) => {
+    const bytes = readNeeded(join(folder, name), most);
+    if (bytes !== null) files.set(name, bytes);
+  };
+  for (const name of namesIn(folder).filter((name) => KEY_FILE.test(name))) take(name, MAX_KEY_FILE);
+  take(SLOTS_FILE, MAX_SLOTS_FILE);
 
-  const slotsFile = copy.files.get(SLOTS_FILE);
-  const slots = slotsFile === undefined ? [] : parseSlots(slotsFile);
-  if (slots === null) copy.damaged.push(SLOTS_FILE);
-  const known = new Set(slots?.map(({ id }) => id));
-  for (const [name, bytes] of copy.files) {
-    if (name === SLOTS_FILE) continue;
-    copy.pubkeys.add(name.slice(0, 64));
-    const sealed = parseSealedKey(bytes);
-    if (sealed === null || `${sealed.pubkey}.json` !== name || !known.has(sealed.slot)) copy.damaged.push(name);
+  const names = [...files.keys()].filter((name) => name !== SLOTS_FILE);
+  const faults: KeystoreCopy['faults'] = [];
+  const slotsFile = files.get(SLOTS_FILE);
+  const slots = slotsFile === undefined ? null : parseSlots(slotsFile);
+  if (slotsFile !== undefined && slots === null) faults.push({ name: SLOTS_FILE, is: 'is damaged' });
+  if (slotsFile === undefined && names.length > 0) faults.push({ name: SLOTS_FILE, is: 'is missing' });
+  const known = slots === null ? null : new Set(slots.map(({ id }) => id));
+  for (const name of names) {
+    const sealed = parseSealedKey(files.get(name)!);
+    if (sealed === null || `${sealed.pubkey}.json` !== name) faults.push({ name, is: 'is damaged' });
+    else if (known?.has(sealed.slot) === false) faults.push({ name, is: `lacks its slot in ${SLOTS_FILE}` });
   }
-  return copy;
+  return { files, pubkeys: new Set(names.map((name) => name.slice(0, 64))), faults };
 }
 
 function namesIn(folder: string): string[] {
@@ -59,9 +65,10 @@ function namesIn(folder: string): string[] {
   }
 }
 
-function read({ files, damaged }: KeystoreCopy, folder: string, name: string, most: number): void {
-  const found = readBounded(join(folder, name), most);
-  if (found.ok) files.set(name, found.bytes);
-  // A key that was purged between the two looks.
-  else if (found.why !== 'missing') damaged.push(name);
+/** Null when it is missing: a key may be purged between the two looks. @throws when it is there and cannot be read */
+export function readNeeded(path: string, most: number): Uint8Array | null {
+  const read = readBounded(path, most);
+  if (read.ok) return read.bytes;
+  if (read.why === 'missing') return null;
+  throw Object.assign(new Error('unreadable'), { code: read.code || read.why, path });
 }
