@@ -123,6 +123,7 @@ function report(restored: Restored, dryRun: boolean) {
     would_replace: wouldReplace,
     voided_tokens: restored.voidedTokens,
     revoked_since: since(restored),
+    purged_since: restored.purged,
     pairings_since: lostPairings,
     warnings,
   };
@@ -141,7 +142,7 @@ function foundText({ createdAt, counts, entries, redoubt }: Manifest): string {
 }
 
 function doneText(restored: Restored, dryRun: boolean): string {
-  const { target, replaced, wouldReplace, voidedTokens, lostPairings } = restored;
+  const { target, replaced, wouldReplace, voidedTokens, purged, lostPairings } = restored;
   const ended = Object.entries(since(restored)).filter(([, count]) => count > 0);
   const lines = [
     `${dryRun ? 'verified; would be restored' : 'restored'}: ${target.configPath}, ${target.database}, ${target.keystore}`,
@@ -149,6 +150,7 @@ function doneText(restored: Restored, dryRun: boolean): string {
     ...replaced.map(({ is }) => `kept: ${is}`),
     `tokens that nobody had redeemed, void now: ${voidedTokens}`,
     `ended since the backup, and ended now: ${ended.map(([what, count]) => `${count} ${what.replace('_', ' ')}`).join(', ') || 'nothing'}`,
+    ...purged.map((what) => `removed for good since the backup, and ended now: ${cell(what)}`),
     ...lostPairings.map((pairing) => `paired since the backup, to be paired again: ${cell(pairing)}`),
   ];
   return lines.join('\n');

@@ -1,6 +1,9 @@
 import type Database from 'better-sqlite3';
 import { readDateTime } from '../../prisma-compat/date-time.ts';
-import { columnsOf, selectFrom } from './columns.ts';
+import { columnsOf } from './columns.ts';
+import { endPurged } from './purged.ts';
+import { revoker } from './revoke-client.ts';
+import { goneRows, lastGiven, rowsOf, sameRows } from './rows.ts';
 
 /** What was changed in a restored database, so that nothing that was ended since the archive comes back to life. */
 export interface CarriedOver {
@@ -15,11 +18,11 @@ export interface CarriedOver {
   deniedClients: number;
   keys: number;
   locks: number;
+  /** Those of them that were removed for good, as with a purged key: `key NAME`, `client KEY PUBKEY`, `token ID of KEY`. */
+  purged: string[];
   /** Pairings that are younger than the archive, as `key client`: they are not in it. */
   lostPairings: string[];
 }
-
-type Row = { [column: string]: number | string | null };
 
 /** Voids every token that nobody has redeemed. */
 export function voidTokens(db: Database.Database, now: number): number {
@@ -30,7 +33,8 @@ export function voidTokens(db: Database.Database, now: number): number {
 
 /**
  * Repeats in `restored` what was revoked in `present` after `createdAt` (ms): clients, tokens, policies, rules,
- * permissions and keys; and what was denied or locked. Both are databases of one installation at two moments.
+ * permissions and keys; and what was denied or locked. Both are databases of one installation at two moments; of
+ * another one's nothing is known by its absence.
  */
 export function carryOver(
   restored: Database.Database,
@@ -43,45 +47,34 @@ export function carryOver(
     const at = readDateTime(value);
     return at !== null && (at === 0 || at >= createdAt);
   };
-  return restored.transaction(() => ({
-    clients: revokeClients(restored, present, isNewer, now),
-    tokens: endRows(restored, present, 'Token', ['token'], 'deletedAt', isNewer),
-    policies: endRows(restored, present, 'Policy', ['id', 'name'], 'deletedAt', isNewer),
-    rules: removeRules(restored, present),
-    conditions: removeConditions(restored, present),
-    deniedClients: addDenials(restored, present, now),
-    keys: endRows(restored, present, 'Key', ['pubkey'], 'deletedAt', isNewer),
-    locks: endRows(restored, present, 'Key', ['pubkey'], 'lockedAt', isNewer),
-    lostPairings: lostPairings(restored, present),
-  }))();
+  return restored.transaction(() => {
+    const gone = endPurged(restored, present, now);
+    return {
+      clients: gone.clients.length + revokeClients(restored, present, isNewer, now),
+      tokens: gone.tokens.length + endRows(restored, present, 'Token', ['token'], 'deletedAt', isNewer),
+      policies: endRows(restored, present, 'Policy', ['id', 'name'], 'deletedAt', isNewer),
+      rules: removeRules(restored, present),
+      conditions: removeConditions(restored, present),
+      deniedClients: addDenials(restored, present, now),
+      keys: gone.keys.length + endRows(restored, present, 'Key', ['pubkey'], 'deletedAt', isNewer),
+      locks: endRows(restored, present, 'Key', ['pubkey'], 'lockedAt', isNewer),
+      purged: [...gone.keys, ...gone.clients, ...gone.tokens],
+      lostPairings: lostPairings(restored, present),
+    };
+  })();
 }
 
 type IsNewer = (value: unknown) => boolean;
 
-function rowsOf(db: Database.Database, table: string, columns: string[]): IterableIterator<Row> {
-  return db.prepare(selectFrom(db, table, columns)).iterate() as IterableIterator<Row>;
-}
-
-/** As the daemon revokes a client: what it was granted before stays dead when it is paired again. */
 function revokeClients(restored: Database.Database, present: Database.Database, isNewer: IsNewer, now: number): number {
   if (!columnsOf(restored, 'KeyUser').has('revokedAt')) return 0;
-  const revoke = restored
-    .prepare(
-      `UPDATE "KeyUser" SET revokedAt = @revokedAt, updatedAt = @now
-        WHERE keyName = @keyName AND userPubkey = @userPubkey AND revokedAt IS NULL RETURNING id`,
-    )
+  const find = restored
+    .prepare('SELECT id FROM "KeyUser" WHERE keyName = @keyName AND userPubkey = @userPubkey')
     .pluck();
-  const endTokens = restored.prepare('UPDATE "Token" SET deletedAt = ? WHERE keyUserId = ? AND deletedAt IS NULL');
-  const removeAllowed = restored.prepare('DELETE FROM "SigningCondition" WHERE keyUserId = ? AND allowed = 1');
+  const revoke = revoker(restored, now);
   let count = 0;
-  for (const row of rowsOf(present, 'KeyUser', ['keyName', 'userPubkey', 'revokedAt'])) {
-    if (!isNewer(row.revokedAt)) continue;
-    const { keyName, userPubkey, revokedAt } = row;
-    const id = revoke.get({ keyName, userPubkey, revokedAt, now });
-    if (id === undefined) continue;
-    endTokens.run(now, id);
-    removeAllowed.run(id);
-    count++;
+  for (const { revokedAt, ...client } of rowsOf(present, 'KeyUser', ['keyName', 'userPubkey', 'revokedAt'])) {
+    if (isNewer(revokedAt) && revoke(find.get(client), revokedAt)) count++;
   }
   return count;
 }
@@ -105,7 +98,7 @@ function endRows(
   return count;
 }
 
-/** Rules that a policy has lost since. An id is never given twice, so that one the present file once had is told. */
+/** Rules that a policy has lost since. */
 function removeRules(restored: Database.Database, present: Database.Database): number {
   const policies = sameRows(restored, present, 'Policy', ['id', 'name', 'createdAt']);
   return removeGone(restored, present, 'PolicyRule', 'policyId', policies);
@@ -124,34 +117,11 @@ function removeGone(
   parent: string,
   parents: ReadonlySet<number>,
 ): number {
-  const given = lastGiven(present, table);
-  const there = new Set<unknown>(
-    present
-      .prepare(selectFrom(present, table, ['id']))
-      .pluck()
-      .all(),
-  );
-  const gone = [...rowsOf(restored, table, ['id', parent])].filter(
-    (row) => parents.has(row[parent] as number) && (row.id as number) <= given && !there.has(row.id),
-  );
+  const gone = goneRows(restored, present, table, ['id', parent]).filter((row) => parents.has(row[parent] as number));
   // What was denied by hand is not given back by an older archive, and not taken away by it either.
   const keepDenials = table === 'SigningCondition' ? ' AND allowed = 1' : '';
   const remove = restored.prepare(`DELETE FROM "${table}" WHERE id = ?${keepDenials}`);
   return gone.reduce((count, { id }) => count + remove.run(id).changes, 0);
-}
-
-/** Ids of rows that are the same in both files, by these columns. */
-function sameRows(
-  restored: Database.Database,
-  present: Database.Database,
-  table: string,
-  columns: string[],
-): Set<number> {
-  const name = (row: Row) => JSON.stringify(columns.map((column) => row[column]));
-  const there = new Set([...rowsOf(present, table, columns)].map(name));
-  const ids = new Set<number>();
-  for (const row of rowsOf(restored, table, columns)) if (there.has(name(row))) ids.add(row.id as number);
-  return ids;
 }
 
 /** Denials that were set after the archive was made. */
@@ -190,10 +160,4 @@ function lostPairings(restored: Database.Database, present: Database.Database): 
     WHERE t.redeemedAt IS NOT NULL`;
   const have = new Set(restored.prepare(sql).pluck().all());
   return (present.prepare(sql).pluck().all() as string[]).filter((pairing) => !have.has(pairing));
-}
-
-/** The highest id that a table has ever given. */
-function lastGiven(db: Database.Database, table: string): number {
-  const given = db.prepare('SELECT seq FROM sqlite_sequence WHERE name = ?').pluck().get(table);
-  return (given as number | undefined) ?? 0;
 }

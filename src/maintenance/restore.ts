@@ -178,6 +178,7 @@ const NOTHING_SINCE: Omit<CarriedOver, 'voidedTokens'> = {
   deniedClients: 0,
   keys: 0,
   locks: 0,
+  purged: [],
   lostPairings: [],
 };
 

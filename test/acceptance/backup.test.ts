@@ -19,6 +19,8 @@ const passphrase = join(folder, 'passphrase');
 const daemon = new TestDaemon({ env });
 const elsewhere = new TestDaemon({ env, data: join(folder, 'elsewhere') });
 const clients: Paired[] = [];
+/** A client of a key that is purged after the backup. */
+let ofPurged: Paired;
 let atBackup: number;
 
 const event = () => [JSON.stringify({ kind: 1, content: 'x', tags: [], created_at: Math.floor(Date.now() / 1000) })];
@@ -33,10 +35,12 @@ test.before(async () => {
   for (let i = 0; i < 3; i++) {
     clients.push(await pair(admin, quickstart, [{ method: 'sign_event', kind: 1, use_count: 1_000_000 }]));
   }
+  assert.is((await admin.call('create_new_key', ['purged', 'of the key'])).error, undefined);
+  ofPurged = await pair(admin, quickstart, [{ method: 'sign_event', kind: 1 }], 'purged');
   admin.close();
 });
 test.after(async () => {
-  for (const { client } of clients) client.close();
+  for (const { client } of [...clients, ofPurged]) client.close();
   await Promise.all([daemon.remove(), elsewhere.remove()]);
   rmSync(folder, { recursive: true, force: true });
 });
@@ -62,7 +66,7 @@ test('made while clients are served: every answer comes', async () => {
   assert.is(code, 0, stderr);
   assert.ok(stderr.includes(`${join(daemon.data, 'nsecbunker.json')}: 1 keys, 3 pairings`), stderr);
   const report = JSON.parse(stdout);
-  assert.equal([report.encrypted, report.keys, report.pairings, report.warnings], [true, 1, 3, []]);
+  assert.equal([report.encrypted, report.keys, report.pairings, report.warnings], [true, 2, 4, []]);
   assert.not(readdirSync(daemon.data).some((name) => name.endsWith('.tmp')));
 });
 
@@ -96,7 +100,7 @@ test('restored elsewhere: every binding and counter as of one moment, the audit 
   console.log(`R21 ${JSON.stringify({ what: 'backup under load', ...figures, usesLive: here })}`);
 });
 
-test('not over a running daemon; over a stopped one, what was revoked since stays revoked', async () => {
+test('not over a running daemon; over a stopped one, what was revoked or purged since stays so', async () => {
   const restore = () => cli('restore', archive, '--data', daemon.data, '--passphrase-file', passphrase, '--force');
   const running = await restore();
   assert.is(running.code, 1);
@@ -105,11 +109,19 @@ test('not over a running daemon; over a stopped one, what was revoked since stay
   const [revoked, kept] = clients;
   const [user] = rows<{ id: number }>(daemon, 'SELECT id FROM KeyUser WHERE userPubkey = ?', revoked!.client.pubkey);
   assert.is((await cli('user', 'revoke', String(user!.id), '--data', daemon.data)).code, 0);
+  let admin = await adminOf(daemon);
+  for (const method of ['delete_key', 'purge_key']) await admin.result(method, ['purged']);
+  admin.close();
   await daemon.stop();
   const { code, stdout, stderr } = await restore();
   assert.is(code, 0, stderr);
-  assert.match(stdout, /ended since the backup, and ended now: 1 clients/);
+  assert.match(stdout, /ended since the backup, and ended now: 2 clients, 1 tokens, 1 keys/);
+  assert.match(stdout, new RegExp(`removed for good since the backup.*: client purged ${ofPurged.client.pubkey}`));
   await daemon.start();
+  admin = await adminOf(daemon);
+  const unlocked = await admin.result('unlock_key', ['purged', 'of the key']);
+  admin.close();
+  assert.match(unlocked, /"success":false/);
   const asked = async ({ client }: Paired) => {
     const again = await new RpcClient(client.secretKey, client.remote).open(daemon.quickstart.relay);
     const { error } = await again.call('sign_event', event());
