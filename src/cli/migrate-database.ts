@@ -1,24 +1,19 @@
 import { existsSync } from 'node:fs';
-import { Link } from '../actor/link.ts';
 import { wipe } from '../actor/protocol.ts';
-import { startThread } from '../actor/thread.ts';
 import type { Installation } from '../config/installation.ts';
 import { KeystoreFiles } from '../keystore/files.ts';
 import { policyOptions } from '../policy/open-options.ts';
-import type { MainToPolicy, PolicyOpenOptions, PolicyToMain } from '../policy/protocol.ts';
+import type { PolicyOpenOptions } from '../policy/protocol.ts';
 import { lockInstallation } from '../shared-locks.ts';
 import { copyPath } from '../store/copy-aside.ts';
 import { type Inspected, inspectDatabase } from '../store/inspect.ts';
 import { MIGRATION_NAMES } from '../store/migration-names.ts';
 import { refuseEmpty } from '../store/refuse-empty.ts';
-import { workerFile } from '../worker-files.ts';
 import type { MigrateOptions } from './migrate.ts';
+import { migrateFile } from './migrate-file.ts';
 import { say, show } from './output.ts';
 import { readInstallation } from './read-installation.ts';
 import { EXIT, Refusal } from './refusal.ts';
-
-/** The file is copied first, however large it is. */
-const MIGRATE_MS = 3_600_000;
 
 interface Plan {
   database: string;
@@ -85,25 +80,14 @@ function planText({ database, origin, nsecbunkerd_migrations: done, pending, cop
   return `${database}${whose}: to be run are ${pending.join(', ')}`;
 }
 
-/** As at a start: in the thread of the policy actor, which then closes the file again. @throws Refusal */
+/** @throws Refusal */
 async function run(installation: Installation, options: PolicyOpenOptions): Promise<void> {
   const lock = lockInstallation({ data: installation.data, database: options.databasePath, keystore: null });
   if (!lock.ok) throw new Refusal(lock.refusal);
-  const worker = startThread(workerFile('policy'), { name: 'policy' });
-  worker.on('error', () => {});
   try {
-    const link = new Link<MainToPolicy, PolicyToMain>(worker, {
-      bound() {},
-      forgetClients() {},
-      clientRelaysChanged() {},
-      times() {},
-      log() {},
-    });
-    const opened = await link.ask('open', options, { timeoutMs: MIGRATE_MS });
-    if (!opened.ok) throw new Refusal(opened.refusal);
-    await link.ask('close', null);
+    const migrated = await migrateFile(options);
+    if (!migrated.ok) throw new Refusal(migrated.refusal);
   } finally {
-    await worker.terminate();
     lock.release();
   }
 }

@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3';
 import { readDateTime } from '../../prisma-compat/date-time.ts';
 import { columnsOf } from './columns.ts';
+import { carryLegacyKeys } from './legacy-keys-since.ts';
 import { endPurged } from './purged.ts';
 import { revoker } from './revoke-client.ts';
 import { goneRows, lastGiven, rowsOf, sameRows } from './rows.ts';
@@ -24,6 +25,9 @@ export interface CarriedOver {
   lostPairings: string[];
 }
 
+/** What the present database says of the time since. */
+export type Since = Omit<CarriedOver, 'voidedTokens'>;
+
 /** Voids every token that nobody has redeemed. */
 export function voidTokens(db: Database.Database, now: number): number {
   return db
@@ -35,13 +39,14 @@ export function voidTokens(db: Database.Database, now: number): number {
  * Repeats in `restored` what was revoked in `present` after `createdAt` (ms): clients, tokens, policies, rules,
  * permissions and keys; and what was denied or locked. Both are databases of one installation at two moments; of
  * another one's nothing is known by its absence.
+ *
+ * @param legacyKeys keys that lie in the configuration of the archive
  */
 export function carryOver(
   restored: Database.Database,
   present: Database.Database,
-  createdAt: number,
-  now: number,
-): Omit<CarriedOver, 'voidedTokens'> {
+  { createdAt, now, legacyKeys }: { createdAt: number; now: number; legacyKeys: readonly string[] },
+): Since {
   // A date that cannot be read counts as one that has passed, and its row as ended.
   const isNewer = (value: unknown) => {
     const at = readDateTime(value);
@@ -49,6 +54,7 @@ export function carryOver(
   };
   return restored.transaction(() => {
     const gone = endPurged(restored, present, now);
+    const legacy = carryLegacyKeys(restored, present, legacyKeys, isNewer);
     return {
       clients: gone.clients.length + revokeClients(restored, present, isNewer, now),
       tokens: gone.tokens.length + endRows(restored, present, 'Token', ['token'], 'deletedAt', isNewer),
@@ -56,15 +62,15 @@ export function carryOver(
       rules: removeRules(restored, present),
       conditions: removeConditions(restored, present),
       deniedClients: addDenials(restored, present, now),
-      keys: gone.keys.length + endRows(restored, present, 'Key', ['pubkey'], 'deletedAt', isNewer),
-      locks: endRows(restored, present, 'Key', ['pubkey'], 'lockedAt', isNewer),
+      keys: gone.keys.length + legacy.keys + endRows(restored, present, 'Key', ['pubkey'], 'deletedAt', isNewer),
+      locks: legacy.locks + endRows(restored, present, 'Key', ['pubkey'], 'lockedAt', isNewer),
       purged: [...gone.keys, ...gone.clients, ...gone.tokens],
       lostPairings: lostPairings(restored, present),
     };
   })();
 }
 
-type IsNewer = (value: unknown) => boolean;
+export type IsNewer = (value: unknown) => boolean;
 
 function revokeClients(restored: Database.Database, present: Database.Database, isNewer: IsNewer, now: number): number {
   if (!columnsOf(restored, 'KeyUser').has('revokedAt')) return 0;

@@ -5,15 +5,15 @@ import Database from 'better-sqlite3';
 import type { Random } from '../curve/random.ts';
 import { syncFolder } from '../keystore/durable.ts';
 import type { Outcome } from '../policy/protocol.ts';
-import { verifyChain } from '../policy/verify.ts';
+import { copyPath } from '../store/copy-aside.ts';
 import { inspectDatabase } from '../store/inspect.ts';
 import type { ChunkReader } from './archive/chunks.ts';
 import { readEntry, readManifest } from './archive/contents.ts';
 import { readKeystore } from './archive/keystore-copy.ts';
 import { baseOf, DATABASE, type Manifest } from './archive/manifest.ts';
 import { Unfit } from './archive/unfit.ts';
-import { type CarriedOver, carryOver, voidTokens } from './carry-over.ts';
-import { databaseRefusal, openDatabase } from './open.ts';
+import type { CarriedOver } from './carry-over.ts';
+import { changeDatabase } from './change-database.ts';
 import { giveTo, type Kept, type Placing, putInPlace } from './put-in-place.ts';
 
 /** Where an installation's parts are to be. */
@@ -24,11 +24,21 @@ export interface Target {
   keystore: string;
 }
 
+/** What the configuration of an archive says. */
+export interface Located {
+  target: Target;
+  /** Keys that lie in that configuration itself. */
+  legacyKeys: string[];
+  warnings: string[];
+  /** Runs the migrations of ours on a database file that lacks some. */
+  bringForward(database: string): Promise<Outcome<null>>;
+}
+
 export interface RestoreOptions {
   reader: ChunkReader;
   data: string;
-  /** Where the configuration in the archive, staged at this path, wants database and keystore. */
-  locate(configPath: string): Promise<Outcome<Target>>;
+  /** Reads the configuration of the archive, which is staged at this path. */
+  locate(configPath: string): Promise<Outcome<Located>>;
   force: boolean;
   dryRun: boolean;
   now: number;
@@ -64,7 +74,7 @@ export async function restore(options: RestoreOptions): Promise<Outcome<Restored
     readEntry(reader, manifest.entries[0]!, configuration);
     const located = await options.locate(configuration);
     if (!located.ok) return located;
-    const target = located.value;
+    const { target } = located.value;
     const present = whatIsThere(target);
     const obstacle = linkAmong(target) ?? (options.force || dryRun ? null : inTheWay(present, target));
     if (obstacle !== null) return refuse(obstacle);
@@ -72,7 +82,8 @@ export async function restore(options: RestoreOptions): Promise<Outcome<Restored
     const beside = (path: string) => (dryRun ? work : dirname(path));
     const database = join(beside(target.database), `.${basename(target.database)}.restore-${suffix}`);
     const keystore = join(beside(target.keystore), `.${basename(target.keystore)}.restore-${suffix}`);
-    staging.push(keystore, ...['', '-wal', '-shm', '-journal'].map((end) => database + end));
+    const copy = copyPath(database);
+    staging.push(keystore, ...['', '-wal', '-shm', '-journal'].map((end) => database + end), copy, `${copy}.part`);
     mkdirSync(dirname(database), { recursive: true, mode: 0o700 });
     mkdirSync(keystore, { recursive: true, mode: 0o700 });
     const placings: Placing[] = [
@@ -91,8 +102,9 @@ export async function restore(options: RestoreOptions): Promise<Outcome<Restored
     reader.expectEnd();
     placings.push({ staged: configuration, target: target.configPath });
 
-    const warnings = keystoreWarnings(keystore);
-    const changed = changeDatabase(database, target.database, manifest, options.now, warnings);
+    const warnings = [...located.value.warnings, ...keystoreWarnings(keystore)];
+    const times = { createdAt: manifest.createdAt, now: options.now };
+    const changed = await changeDatabase(database, located.value, times, warnings);
     if (!changed.ok) return changed;
     const result = { manifest, target, ...changed.value, replaced: [], wouldReplace: present, warnings };
     if (dryRun) return { ok: true, value: result };
@@ -141,66 +153,6 @@ function linkAmong(target: Target): string | null {
 function keystoreWarnings(folder: string): string[] {
   const { faults } = readKeystore(folder);
   return faults.map(({ name, is }) => `${name} of the keystore ${is}, in the archive: what it opens stays locked`);
-}
-
-/** Verifies the database, voids its unredeemed tokens, and repeats in it what was revoked since. */
-function changeDatabase(
-  staged: string,
-  presentPath: string,
-  { createdAt }: Manifest,
-  now: number,
-  warnings: string[],
-): Outcome<CarriedOver> {
-  const found = inspectDatabase(staged);
-  if (!found.ok) return refuse(found.refusal.replaceAll(staged, 'in the archive'));
-  if (found.state !== 'ours' && found.state !== 'adoptable') return refuse('the database in the archive has no tables');
-  const db = new Database(staged, { fileMustExist: true });
-  try {
-    if (db.pragma('quick_check(1)', { simple: true }) !== 'ok') return refuse('the database in the archive is damaged');
-    const chain = verifyChain(db);
-    if (!chain.ok) warnings.push(`the audit log in the archive is broken: ${chain.wrong?.line ?? 'unknown how'}`);
-    const voidedTokens = voidTokens(db, now);
-    return { ok: true, value: { voidedTokens, ...sinceThen(db, presentPath, createdAt, now, warnings) } };
-  } catch (error) {
-    return refuse(databaseRefusal('in the archive', error));
-  } finally {
-    db.pragma('journal_mode = DELETE');
-    db.close();
-  }
-}
-
-const NOTHING_SINCE: Omit<CarriedOver, 'voidedTokens'> = {
-  clients: 0,
-  tokens: 0,
-  policies: 0,
-  rules: 0,
-  conditions: 0,
-  deniedClients: 0,
-  keys: 0,
-  locks: 0,
-  purged: [],
-  lostPairings: [],
-};
-
-function sinceThen(
-  db: Database.Database,
-  presentPath: string,
-  createdAt: number,
-  now: number,
-  warnings: string[],
-): Omit<CarriedOver, 'voidedTokens'> {
-  if (!existsSync(presentPath)) return NOTHING_SINCE;
-  const present = openDatabase(presentPath, 'read');
-  try {
-    if (present.ok) return carryOver(db, present.value, createdAt, now);
-    warnings.push(`${present.refusal}; what was revoked after the archive was made is not known: revoke it again`);
-  } catch (error) {
-    const why = databaseRefusal(presentPath, error);
-    warnings.push(`${why}; what was revoked after the archive was made is not known: revoke it again`);
-  } finally {
-    if (present.ok) present.value.close();
-  }
-  return NOTHING_SINCE;
 }
 
 /**
