@@ -16,6 +16,7 @@ import { copyKeystore, type KeystoreCopy, readNeeded } from './archive/keystore-
 import { CONFIG, DATABASE, digest, type Entry, type Manifest } from './archive/manifest.ts';
 import { selectFrom, tablesOf } from './columns.ts';
 import { databaseRefusal, openDatabase } from './open.ts';
+import { makeWorkplace, removeLeftovers, type Workplace } from './workplace.ts';
 
 /** What a backup is made of. */
 export interface Source {
@@ -58,12 +59,18 @@ const PART = 1024 * 1024;
 export async function backUp(options: BackupOptions): Promise<Outcome<BackedUp>> {
   const { source, file } = options;
   const suffix = Buffer.from(options.random(8)).toString('hex');
-  const staged = `${source.database}.${suffix}.tmp`;
   const part = `${file}.${suffix}.tmp`;
   const small = new Map<string, Uint8Array>();
+  let workplace: Workplace | null = null;
   try {
     if (existsSync(file)) return refuse(`${file} is there already: give another name`);
     if (!existsSync(dirname(file))) return refuse(`the folder ${dirname(file)} does not exist`);
+    if (!existsSync(source.database)) return refuse(`there is no database at ${source.database}`);
+    if (!options.dryRun) removeLeftovers([source.data, dirname(source.database), dirname(source.keystore)]);
+    const made = makeWorkplace(dirname(source.database), 'backup', suffix);
+    if (!made.ok) return made;
+    workplace = made.value;
+    const staged = join(workplace.path, 'nsecbunker.db');
     const createdAt = options.now();
     const copied = await stage(source.database, staged, options);
     if (!copied.ok) return copied;
@@ -88,7 +95,7 @@ export async function backUp(options: BackupOptions): Promise<Outcome<BackedUp>>
     return refuse(`the backup was not made (${code}${path === undefined ? '' : `, ${path}`}): nothing is left of it`);
   } finally {
     rmSync(part, { force: true });
-    for (const end of ['', '-wal', '-shm', '-journal']) rmSync(staged + end, { force: true });
+    workplace?.remove();
     wipe(options.sealing?.key, ...small.values());
   }
 }
@@ -99,7 +106,7 @@ interface Staged {
   keys: { keyName: string; pubkey: string }[];
 }
 
-/** A copy of the database as of one moment, checked. It lies beside the original, where its secrets lie anyway. */
+/** A copy of the database as of one moment, checked. It lies on the disk of the original, where its secrets lie anyway. */
 async function stage(database: string, staged: string, options: BackupOptions): Promise<Outcome<Staged>> {
   const opened = openDatabase(database, 'read');
   if (!opened.ok) return opened;

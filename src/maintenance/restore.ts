@@ -15,6 +15,7 @@ import { Unfit } from './archive/unfit.ts';
 import type { CarriedOver } from './carry-over.ts';
 import { changeDatabase } from './change-database.ts';
 import { giveTo, type Kept, type Placing, putInPlace } from './put-in-place.ts';
+import { makeWorkplace, removeLeftovers, type Workplace } from './workplace.ts';
 
 /** Where an installation's parts are to be. */
 export interface Target {
@@ -63,13 +64,15 @@ export interface Restored extends CarriedOver {
 export async function restore(options: RestoreOptions): Promise<Outcome<Restored>> {
   const { reader, data, dryRun } = options;
   const suffix = Buffer.from(options.random(8)).toString('hex');
-  // A dry run leaves nothing in the installation, not even for a moment.
-  const work = dryRun ? mkdtempSync(join(tmpdir(), 'redoubt-restore-')) : join(data, `.restore-${suffix}`);
-  const staging = [work];
+  let workplace: Workplace | null = null;
+  const staging: string[] = [];
   try {
     const manifest = readManifest(reader);
     options.onFound(manifest);
-    if (!dryRun) mkdirSync(work, { mode: 0o700 });
+    const made = dryRun ? outside() : makeWorkplace(data, 'restore', suffix);
+    if (!made.ok) return made;
+    workplace = made.value;
+    const work = workplace.path;
     const configuration = join(work, 'nsecbunker.json');
     readEntry(reader, manifest.entries[0]!, configuration);
     const located = await options.locate(configuration);
@@ -78,6 +81,7 @@ export async function restore(options: RestoreOptions): Promise<Outcome<Restored
     const present = whatIsThere(target);
     const obstacle = linkAmong(target) ?? (options.force || dryRun ? null : inTheWay(present, target));
     if (obstacle !== null) return refuse(obstacle);
+    if (!dryRun) removeLeftovers([data, dirname(target.database), dirname(target.keystore)]);
 
     const beside = (path: string) => (dryRun ? work : dirname(path));
     const database = join(beside(target.database), `.${basename(target.database)}.restore-${suffix}`);
@@ -126,7 +130,15 @@ export async function restore(options: RestoreOptions): Promise<Outcome<Restored
     return refuse(`the restore failed (${code}${path === undefined ? '' : `, ${path}`}): nothing was replaced`);
   } finally {
     for (const path of staging) rmSync(path, { recursive: true, force: true });
+    // Last: by it the others are known as left over.
+    workplace?.remove();
   }
+}
+
+/** A dry run leaves nothing in the installation, not even for a moment. */
+function outside(): Outcome<Workplace> {
+  const path = mkdtempSync(join(tmpdir(), 'redoubt-restore-'));
+  return { ok: true, value: { path, remove: () => rmSync(path, { recursive: true, force: true }) } };
 }
 
 /** Files and folders that a restore would replace. */

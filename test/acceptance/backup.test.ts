@@ -67,7 +67,7 @@ test('made while clients are served: every answer comes', async () => {
   assert.ok(stderr.includes(`${join(daemon.data, 'nsecbunker.json')}: 1 keys, 3 pairings`), stderr);
   const report = JSON.parse(stdout);
   assert.equal([report.encrypted, report.keys, report.pairings, report.warnings], [true, 2, 4, []]);
-  assert.not(readdirSync(daemon.data).some((name) => name.endsWith('.tmp')));
+  assert.not(readdirSync(daemon.data).some((name) => name.startsWith('.')));
 });
 
 test('restored elsewhere: every binding and counter as of one moment, the audit chain intact, clients sign at once', async () => {

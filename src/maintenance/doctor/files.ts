@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, type Stats, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { leftovers } from '../workplace.ts';
 import { type Finding, finding } from './finding.ts';
 import type { Patient } from './patient.ts';
 
@@ -7,7 +8,7 @@ import type { Patient } from './patient.ts';
 const LEAST_FREE = 16 * 1024 * 1024;
 const MODES_SHOWN = 20;
 
-/** Modes and owners of what holds secrets, and free disk space. */
+/** Modes and owners of what holds secrets, what was left of it, and free disk space. */
 export function examineFiles(patient: Patient): Finding[] {
   const { configPath, data, database, keystore } = patient;
   const paths = [
@@ -22,7 +23,8 @@ export function examineFiles(patient: Patient): Finding[] {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     return stat === undefined ? [] : [{ path, stat }];
   });
-  return [...examineModes(there), ...examineOwners(data, there), ...examineDisk(database)];
+  const left = examineLeftovers([data, dirname(database), dirname(keystore)]);
+  return [...examineModes(there), ...examineOwners(data, there), ...left, ...examineDisk(database)];
 }
 
 function examineModes(there: { path: string; stat: Stats }[]): Finding[] {
@@ -39,6 +41,14 @@ function examineOwners(data: string, there: { path: string; stat: Stats }[]): Fi
   if (owner === undefined || others.length === 0) return [];
   const items = others.slice(0, MODES_SHOWN).map(({ path, stat }) => `${path} (user ${stat.uid})`);
   return [finding('file-owner', `${others.length} files belong to another user than ${data} (user ${owner})`, items)];
+}
+
+function examineLeftovers(folders: string[]): Finding[] {
+  const left = leftovers(folders);
+  if (left.length === 0) return [];
+  return [
+    finding('leftovers', `${left.length} copies with secrets are left of a backup or a restore that was killed`, left),
+  ];
 }
 
 function examineDisk(database: string): Finding[] {

@@ -50,6 +50,7 @@ export const FINDINGS = {
   },
   'file-mode': { severity: 'warning', action: 'chmod go= the files' },
   'file-owner': { severity: 'warning', action: 'chown the files to the user that the daemon runs as' },
+  leftovers: { severity: 'warning', action: 'remove them, or let the next "redoubt backup" do it' },
   'disk-low': { severity: 'warning', action: 'make room: a copy of the database does not fit' },
   'disk-full': { severity: 'broken', action: 'make room: nothing can be signed when the audit log cannot be written' },
 } as const satisfies { [name: string]: { severity: Severity; action: string } };
