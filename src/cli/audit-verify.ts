@@ -23,9 +23,9 @@ export async function verifyAudit(options: AuditOptions): Promise<void> {
   const { database, daemonPubkey } = await auditDatabase(installation);
   const head = options.head === undefined ? null : await lastHead(options.head, daemonPubkey);
   const report = check(database, head);
-  const { ok, rows, head: last, unchained, cut, wrong } = report;
+  const { ok, rows, head: last, unchained, bare, cut, wrong } = report;
   show(
-    { data: { ok, rows, head: last, unchained, cut, wrong }, text: reportText(report, head !== null) },
+    { data: { ok, rows, head: last, unchained, bare, cut, wrong }, text: reportText(report, head !== null) },
     options.json,
   );
   if (!ok) process.exitCode = EXIT.failed;
@@ -74,10 +74,14 @@ function check(database: string, head: Head | null): ChainReport {
   }
 }
 
-function reportText({ ok, rows, head, unchained, wrong }: ChainReport, againstHead: boolean): string {
-  const older = unchained === 0 ? '' : `; ${unchained} rows have no hash (they are older than the chain)`;
-  if (!ok) return `audit log BROKEN at row ${wrong?.seq ?? '?'}: ${wrong?.line ?? 'unknown how'}${older}`;
-  const last = head === null ? 'it is empty' : `its head is row ${head.seq}, ${head.hash}`;
+function reportText({ ok, rows, head, unchained, bare, wrong }: ChainReport, againstHead: boolean): string {
+  const since = `${bare} rows after the chain's beginning have no hash (written by another program, or stripped of their hash)`;
+  const older = `${unchained - bare} rows have no hash (they are older than the chain)`;
+  const unproven = `${bare === 0 ? '' : `; ${since}`}${unchained === bare ? '' : `; ${older}`}`;
+  if (!ok) return `audit log BROKEN at row ${wrong?.seq ?? '?'}: ${wrong?.line ?? 'unknown how'}${unproven}`;
+  const none = unchained === 0 ? 'it is empty' : 'no row has a hash';
+  const last = head === null ? none : `its head is row ${head.seq}, ${head.hash}`;
   const kept = againstHead ? '; it agrees with the kept head' : '';
-  return `audit log intact: ${rows} rows, ${last}${kept}${older}`;
+  const intact = bare === 0 ? 'audit log intact' : 'audit log intact as far as it has hashes';
+  return `${intact}: ${rows} rows, ${last}${kept}${unproven}`;
 }

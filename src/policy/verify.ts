@@ -10,8 +10,10 @@ export interface ChainReport {
   ok: boolean;
   /** Rows whose place in the chain holds. */
   rows: number;
-  /** Rows without a hash: from nsecbunkerd's time. */
+  /** Rows without a hash. */
   unchained: number;
+  /** Those of them with an id after the cut: another program wrote them, or they were stripped of their hash. */
+  bare: number;
   /** The last row of the chain; null while it has none. */
   head: ChainHead | null;
   /** Rows up to this one were pruned, or are older than the chain. */
@@ -56,19 +58,22 @@ function inSnapshot(db: Database.Database, head: ChainHead | null): ChainReport 
 function walk(db: Database.Database, kept: ChainHead | null): ChainReport {
   if (!hasChain(db)) return noChain(db, kept);
   const cut = readCut(db);
-  const report: ChainReport = { ok: true, rows: 0, unchained: 0, head: null, cut, wrong: null };
+  const report: ChainReport = { ok: true, rows: 0, unchained: 0, bare: 0, head: null, cut, wrong: null };
   let previous = cut.hash;
   /** The last id that was accounted for. */
   let last = cut.seq;
   /** The first row without a hash since the last one that has one. */
   let bare: number | null = null;
   let keptSeen = kept === null || (kept.seq === cut.seq && kept.hash === cut.hash);
+  let keptLack = 'is missing';
   const rows = db
     .prepare('SELECT id AS seq, timestamp AS time, type, method, params, hash FROM "Log" ORDER BY id')
     .iterate() as IterableIterator<LogRow>;
   for (const row of rows) {
     if (row.hash === null) {
       report.unchained++;
+      if (row.seq > cut.seq) report.bare++;
+      if (row.seq === kept?.seq) keptLack = 'has no hash';
       bare ??= row.seq;
       if (row.seq > last) last = row.seq;
       continue;
@@ -99,7 +104,7 @@ function walk(db: Database.Database, kept: ChainHead | null): ChainReport {
       `the kept head (row ${kept.seq}) is older than the cut at row ${cut.seq}: it proves nothing here`,
     );
   }
-  return broken(report, kept.seq, `row ${kept.seq}, which the kept head names, is missing`);
+  return broken(report, kept.seq, `row ${kept.seq}, which the kept head names, ${keptLack}`);
 }
 
 function problem(row: LogRow, previous: string, last: number): string | null {
@@ -132,7 +137,7 @@ function noChain(db: Database.Database, kept: ChainHead | null): ChainReport {
   const cut = { seq: 0, hash: GENESIS };
   const wrong =
     kept === null ? null : { seq: kept.seq, line: 'the database has no audit chain, and a head of one was kept' };
-  return { ok: wrong === null, rows: 0, unchained, head: null, cut, wrong };
+  return { ok: wrong === null, rows: 0, unchained, bare: 0, head: null, cut, wrong };
 }
 
 function readCut(db: Database.Database): ChainHead {

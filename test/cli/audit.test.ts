@@ -68,7 +68,7 @@ test('heads that prove nothing are refused', async () => {
   assert.match(missing.err, /cannot be read \(ENOENT\)/);
 });
 
-test('an edited row is pointed at, and a log that was cut short disagrees with the head', async () => {
+test('an edited row is pointed at, and a log that was cut short or stripped of hashes disagrees with the head', async () => {
   const copy = join(rig.folder, 'copy.db');
   copyFileSync(rig.path, copy);
   const env = process.env.DATABASE_URL;
@@ -91,6 +91,23 @@ test('an edited row is pointed at, and a log that was cut short disagrees with t
     const kept = await verify('--head', heads);
     assert.is(kept.code, 1);
     assert.match(kept.out, /which the kept head names, is missing/);
+
+    copyFileSync(rig.path, copy);
+    const stripped = new Database(copy);
+    stripped.exec('UPDATE "Log" SET hash = NULL WHERE id > 2');
+    const { code: still, out: said } = await verify();
+    assert.is(still, 0);
+    assert.match(
+      said,
+      /^audit log intact as far as it has hashes: 2 rows, its head is row 2, \w+; \d+ rows after the chain's/,
+    );
+    assert.match(said, /have no hash \(written by another program, or stripped of their hash\)\n$/);
+    assert.is((await verify('--head', heads)).code, 1);
+    stripped.exec('UPDATE "Log" SET hash = NULL');
+    assert.match((await verify()).out, /0 rows, no row has a hash; \d+ rows after the chain's beginning/);
+    stripped.exec(`UPDATE redoubt_meta SET value = '99' WHERE name = 'cutSeq'`);
+    stripped.close();
+    assert.match((await verify()).out, /^audit log intact: 0 .* have no hash \(they are older than the chain\)\n$/);
   } finally {
     if (env === undefined) delete process.env.DATABASE_URL;
     else process.env.DATABASE_URL = env;

@@ -130,6 +130,23 @@ test('a kept head names a row that is missing, or older than the cut', async () 
   await rig.end();
 });
 
+test('rows stripped of their hash at the end are counted apart, and are broken against a kept head', async () => {
+  const rig = await tenRows();
+  const kept = verifyChain(rig.path).head!;
+  await rig.stop();
+  for (const [from, rows] of [
+    [8, 7],
+    [1, 0],
+  ] as const) {
+    rig.sql(`UPDATE "Log" SET hash = NULL, params = '{"forged":1}' WHERE id >= ?`, from);
+    const report = verifyChain(rig.path);
+    assert.equal([report.ok, report.rows, report.bare], [true, rows, 10 - rows]);
+    const against = verifyChain(rig.path, kept);
+    assert.equal([against.ok, against.wrong?.line], [false, 'row 10, which the kept head names, has no hash']);
+  }
+  rmSync(rig.folder, { recursive: true });
+});
+
 test('deleting a KeyUser does not break the chain', async () => {
   const rig = await tenRows();
   rig.sql('UPDATE "Log" SET keyUserId = NULL');
@@ -155,7 +172,7 @@ test("rows of nsecbunkerd's time are counted and skipped, before the chain and i
   between.close();
   await ask();
   const report = verifyChain(path);
-  assert.equal([report.ok, report.rows, report.unchained], [true, 2, 3]);
+  assert.equal([report.ok, report.rows, report.unchained, report.bare], [true, 2, 3, 1]);
   await rig.end();
 });
 
