@@ -289,9 +289,8 @@ export class Signer {
 
   /** What actors know of the configuration; one that is not there hears it when it is back. */
   async #tellActors(reserved = this.#reserved): Promise<void> {
-    const { advertised } = this;
-    this.#policy.link.tell('settings', { reserved, advertised });
-    await this.#admin.link.ask('settings', adminSettings(this.#config, advertised)).catch(() => {});
+    this.#policy.link.tell('settings', { reserved, advertised: this.advertised });
+    await this.#admin.link.ask('settings', adminSettings(this.#config, this.advertised)).catch(() => {});
   }
 
   // --- keys ---
@@ -347,9 +346,8 @@ export class Signer {
       policy: () => this.#policy.link,
       resubscribe: () => this.#resubscribe(),
     });
-    const custody = this.#custody;
-    const surroundings = { custody, relaysReady: () => relaysReady(this.#relays), clock: this.#clock, log };
-    this.#autounlock = new Autounlock(this.#options.autounlock, inspected, surroundings);
+    const around = { custody: this.#custody, relaysReady: () => relaysReady(this.#relays), clock: this.#clock, log };
+    this.#autounlock = new Autounlock(this.#options.autounlock, inspected, around);
   }
 
   // --- relays ---
