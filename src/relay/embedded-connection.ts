@@ -3,11 +3,12 @@ import type { WebSocket } from 'ws';
 import type { Clock } from '../actor/clock.ts';
 import { Bucket } from './bucket.ts';
 import { CorkedSocket } from './corked.ts';
-import type { RelayCounts } from './counts.ts';
+import type { RelayCount, RelayCounts } from './counts.ts';
 import type { EmbeddedLimits } from './embedded-limits.ts';
 import { type LiveFilter, readFilter } from './filter.ts';
 import { type RefusedFrame, readClientFrame } from './frame.ts';
 import type { WireEvent } from './head.ts';
+import type { Shares } from './shares.ts';
 import type { SubscriptionIndex } from './subscription-index.ts';
 
 /** One subscription of one client. */
@@ -16,6 +17,7 @@ export interface EmbeddedSubscription {
   /** Its id as a JSON string, as it is written before every event. */
   id: string;
   values: number;
+  bytes: number;
 }
 
 /** What a connection needs of its relay. */
@@ -24,8 +26,8 @@ export interface EmbeddedDoor {
   readonly limits: EmbeddedLimits;
   readonly counts: RelayCounts;
   readonly index: SubscriptionIndex<EmbeddedSubscription>;
+  readonly shares: Shares;
   received(event: WireEvent, from: EmbeddedConnection): void;
-  gone(connection: EmbeddedConnection): void;
 }
 
 /** One client of the embedded relay: its rates, its subscriptions, and what waits to be read by it. */
@@ -38,6 +40,7 @@ export class EmbeddedConnection {
   readonly #bytes: Bucket;
   #refusedInRow = 0;
   #values = 0;
+  #filterBytes = 0;
   #alive = true;
 
   /** @param socket the connection beneath `ws` */
@@ -58,11 +61,13 @@ export class EmbeddedConnection {
     });
     // ws closes after an error, a frame over maxPayload among them.
     ws.on('error', () => {});
-    ws.on('close', () => {
-      for (const subscription of this.#subscriptions.values()) door.index.remove(subscription);
-      this.#subscriptions.clear();
-      door.gone(this);
-    });
+    ws.on('close', () => this.#left());
+    door.shares.joined(this);
+  }
+
+  /** Memory that its filters take, bytes. */
+  get filterBytes(): number {
+    return this.#filterBytes;
   }
 
   ok(id: string, ok: boolean, reason: string): void {
@@ -95,6 +100,18 @@ export class EmbeddedConnection {
 
   terminate(): void {
     this.#ws.terminate();
+  }
+
+  /** Ends it for the others' sake: what it held of what all share is free when this returns. */
+  putOut(why: RelayCount): void {
+    this.#door.counts.add(why);
+    this.#left();
+    this.#ws.terminate();
+  }
+
+  #left(): void {
+    for (const id of this.#subscriptions.keys()) this.#unsubscribe(id);
+    this.#door.shares.left(this);
   }
 
   #send(frame: string): void {
@@ -154,14 +171,15 @@ export class EmbeddedConnection {
   }
 
   #subscribe(id: string, list: unknown[]): void {
-    const { limits, index, counts } = this.#door;
+    const { limits, index, counts, shares } = this.#door;
     this.#unsubscribe(id);
-    const filters = readFilters(list, limits.filters);
+    const filters = readFilters(list, limits);
     if (typeof filters === 'string') {
       this.#refuseSubscription(id, `invalid: ${filters}`);
       return;
     }
     const values = filters.reduce((sum, filter) => sum + filter.values, 0);
+    const bytes = filters.reduce((sum, filter) => sum + filter.bytes, 0);
     if (this.#subscriptions.size >= limits.subscriptions) {
       this.#refuseSubscription(id, `error: more than ${limits.subscriptions} subscriptions on one connection`);
       return;
@@ -170,9 +188,18 @@ export class EmbeddedConnection {
       this.#refuseSubscription(id, `error: more than ${limits.filterValues} filter values on one connection`);
       return;
     }
-    const subscription: EmbeddedSubscription = { connection: this, id: JSON.stringify(id), values };
+    if (this.#filterBytes + bytes > limits.filterBytes) {
+      this.#refuseSubscription(id, `error: the filters of one connection take more than ${limits.filterBytes} bytes`);
+      return;
+    }
+    if (!shares.takeFilters(this, bytes)) {
+      this.#refuseSubscription(id, 'error: the filters of all connections take too much memory, ask for less or later');
+      return;
+    }
+    const subscription: EmbeddedSubscription = { connection: this, id: JSON.stringify(id), values, bytes };
     this.#subscriptions.set(id, subscription);
     this.#values += values;
+    this.#filterBytes += bytes;
     index.add(subscription, filters);
     counts.add('embedded: subscriptions');
     // Nothing is stored: all that there is has been sent.
@@ -189,16 +216,18 @@ export class EmbeddedConnection {
     if (subscription === undefined) return;
     this.#subscriptions.delete(id);
     this.#values -= subscription.values;
+    this.#filterBytes -= subscription.bytes;
+    this.#door.shares.returnFilters(subscription.bytes);
     this.#door.index.remove(subscription);
   }
 }
 
-function readFilters(list: unknown[], max: number): LiveFilter[] | string {
+function readFilters(list: unknown[], limits: EmbeddedLimits): LiveFilter[] | string {
   if (list.length === 0) return 'a REQ needs a filter';
-  if (list.length > max) return `more than ${max} filters in a REQ`;
+  if (list.length > limits.filters) return `more than ${limits.filters} filters in a REQ`;
   const filters: LiveFilter[] = [];
   for (const item of list) {
-    const filter = readFilter(item);
+    const filter = readFilter(item, limits.tagValue);
     if (typeof filter === 'string') return filter;
     filters.push(filter);
   }

@@ -11,6 +11,11 @@ export const DEFAULT_EMBEDDED_LIMITS = {
   filters: 10,
   /** Values of all filters of one connection. */
   filterValues: 20_000,
+  /** Characters of one value of a tag in a filter: `#a` and `#d` may be long. */
+  tagValue: 1024,
+  /** Memory that all filters of one connection take, roughly, and those of all connections together, bytes. */
+  filterBytes: 8 * 1024 * 1024,
+  allFilterBytes: 32 * 1024 * 1024,
   framesPerSecond: 5_000,
   frameBurst: 10_000,
   bytesPerSecond: 16 * 1024 * 1024,

@@ -11,6 +11,7 @@ import { HandledIds } from './handled.ts';
 import type { WireEvent } from './head.ts';
 import { informationDocument } from './nip11.ts';
 import type { EventHead, Incoming } from './protocol.ts';
+import { Shares } from './shares.ts';
 import { SubscriptionIndex } from './subscription-index.ts';
 import { ADMIN_KIND, CLIENT_KIND } from './subscriptions.ts';
 import { Verdicts } from './verdicts.ts';
@@ -45,7 +46,7 @@ export class EmbeddedRelay {
   readonly #limits: EmbeddedLimits;
   readonly #index: SubscriptionIndex<EmbeddedSubscription>;
   readonly #duplicates: HandledIds;
-  readonly #connections = new Set<EmbeddedConnection>();
+  readonly #shares: Shares;
   readonly #verdicts: Verdicts;
   readonly #door: EmbeddedDoor;
   readonly #webSockets: WebSocketServer;
@@ -62,6 +63,7 @@ export class EmbeddedRelay {
     const limits = { ...DEFAULT_EMBEDDED_LIMITS, ...options.limits };
     this.#limits = limits;
     this.counts = options.counts ?? new RelayCounts();
+    this.#shares = new Shares(limits);
     this.#index = new SubscriptionIndex(limits.skew);
     this.#duplicates = new HandledIds({ windowMs: limits.duplicateMs, maxIds: limits.duplicates, random });
     this.#verdicts = new Verdicts(limits.verdicts, limits.verdictMs);
@@ -70,8 +72,8 @@ export class EmbeddedRelay {
       limits,
       counts: this.counts,
       index: this.#index,
+      shares: this.#shares,
       received: (event, from) => this.#received(event, from),
-      gone: (connection) => this.#connections.delete(connection),
     };
     this.#webSockets = new WebSocketServer({
       noServer: true,
@@ -88,7 +90,7 @@ export class EmbeddedRelay {
   }
 
   get connections(): number {
-    return this.#connections.size;
+    return this.#shares.connections.size;
   }
 
   /** The daemon's own subscription: events for which `isOurs` holds. Each must get its verdict. */
@@ -122,9 +124,9 @@ export class EmbeddedRelay {
     if (server === null) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeAllConnections();
-    for (const connection of this.#connections) connection.close(1001, 'the relay is stopping');
+    for (const connection of this.#shares.connections) connection.close(1001, 'the relay is stopping');
     const impatience = setTimeout(() => {
-      for (const connection of this.#connections) connection.terminate();
+      for (const connection of this.#shares.connections) connection.terminate();
     }, 250);
     await closed;
     clearTimeout(impatience);
@@ -251,13 +253,13 @@ export class EmbeddedRelay {
     this.#verdicts.expire(now);
     if (now < this.#pingAt) return;
     this.#pingAt = now + this.#limits.pingMs;
-    for (const connection of this.#connections) {
+    for (const connection of this.#shares.connections) {
       if (!connection.ping()) this.counts.add('embedded: closed for silence');
     }
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#server === null || this.#connections.size >= this.#limits.connections) {
+    if (this.#server === null || this.#shares.connections.size >= this.#limits.connections) {
       this.counts.add('embedded: connections refused');
       socket.on('error', () => socket.destroy());
       socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
@@ -265,7 +267,7 @@ export class EmbeddedRelay {
     }
     this.#webSockets.handleUpgrade(request, socket, head, (ws: WebSocket) => {
       this.counts.add('embedded: connections');
-      this.#connections.add(new EmbeddedConnection(this.#door, ws, socket));
+      new EmbeddedConnection(this.#door, ws, socket);
     });
   }
 

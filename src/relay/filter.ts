@@ -12,12 +12,21 @@ export interface LiveFilter {
   until: number | null;
   /** How many values it holds in all. */
   values: number;
+  /** Memory that it takes with its places in the index: an estimate from above. */
+  bytes: number;
 }
+
+const FILTER_BYTES = 1024;
+const MEMBER_BYTES = 320;
+const VALUE_BYTES = 192;
 
 const TAG_KEY = /^#[a-zA-Z]$/;
 
-/** @returns the filter, or what is wrong with it. Members that NIP-01 does not know are left out of account. */
-export function readFilter(value: unknown): LiveFilter | string {
+/**
+ * @param maxTagValue characters
+ * @returns the filter, or what is wrong with it. Members that NIP-01 does not know are left out of account.
+ */
+export function readFilter(value: unknown, maxTagValue: number): LiveFilter | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'a filter is not an object';
   const filter: LiveFilter = {
     ids: null,
@@ -28,28 +37,29 @@ export function readFilter(value: unknown): LiveFilter | string {
     since: null,
     until: null,
     values: 0,
+    bytes: FILTER_BYTES,
   };
   for (const [key, content] of Object.entries(value)) {
-    const wrong = readMember(filter, key, content);
+    const wrong = readMember(filter, key, content, maxTagValue);
     if (wrong !== null) return wrong;
   }
   return filter;
 }
 
-function readMember(filter: LiveFilter, key: string, content: unknown): string | null {
+function readMember(filter: LiveFilter, key: string, content: unknown, maxTagValue: number): string | null {
   switch (key) {
     case 'ids':
     case 'authors':
     case '#p': {
       if (!isArrayOf(content, isHex32)) return `${key} in a filter is not an array of 64 lower-case hex digits each`;
       filter[key === '#p' ? 'p' : key] = new Set(content);
-      filter.values += content.length;
+      charge(filter, content.length, content.length * 64);
       return null;
     }
     case 'kinds':
       if (!isArrayOf(content, isWhole)) return 'kinds in a filter is not an array of integers';
       filter.kinds = new Set(content);
-      filter.values += content.length;
+      charge(filter, content.length, 0);
       return null;
     case 'since':
     case 'until':
@@ -62,10 +72,19 @@ function readMember(filter: LiveFilter, key: string, content: unknown): string |
     default:
       if (!TAG_KEY.test(key)) return null;
       if (!isArrayOf(content, isString)) return `${key} in a filter is not an array of strings`;
+      if (content.some(({ length }) => length > maxTagValue)) {
+        return `${key} in a filter has a value of more than ${maxTagValue} characters`;
+      }
       filter.tags.push([key[1]!, new Set(content)]);
-      filter.values += content.length;
+      // Two bytes a character, where one of them is not Latin.
+      charge(filter, content.length, 2 * content.reduce((sum, { length }) => sum + length, 0));
       return null;
   }
+}
+
+function charge(filter: LiveFilter, values: number, textBytes: number): void {
+  filter.values += values;
+  filter.bytes += MEMBER_BYTES + values * VALUE_BYTES + textBytes;
 }
 
 /**

@@ -149,7 +149,7 @@ const filters: Layer = {
   judge(input) {
     const value = parsed(textOf(input));
     if (value === undefined) return { outcome: 'not JSON', said: [], size: 0 };
-    const read = readFilter(value);
+    const read = readFilter(value, 1024);
     return typeof read === 'string'
       ? { outcome: read, said: [read], size: 0 }
       : { outcome: 'accepted', said: [], size: read.values };
@@ -158,7 +158,7 @@ const filters: Layer = {
     const value = parsed(textOf(input));
     if (!filter.safeParse(value).success) return false;
     const letters = Object.entries(value as object).filter(([key]) => /^#[a-zA-Z]$/.test(key));
-    return letters.every(([, values]) => z.array(z.string()).safeParse(values).success);
+    return letters.every(([, values]) => z.array(z.string().max(1024)).safeParse(values).success);
   },
 };
 

@@ -126,6 +126,11 @@ export const RELAY = {
         }),
     },
     {
+      what: 'value of a tag in a filter (characters)',
+      limit: LIMITS.tagValue,
+      passes: (n) => withClient((client) => subscribes(client, 's', { '#t': ['x'.repeat(n)] })),
+    },
+    {
       what: 'subscriptions of a connection',
       limit: LIMITS.subscriptions,
       passes: (n) =>

@@ -1,0 +1,50 @@
+import type { EmbeddedConnection } from './embedded-connection.ts';
+import type { EmbeddedLimits } from './embedded-limits.ts';
+
+/**
+ * What the connections of the embedded relay share. Where it runs out, the connection that holds the most gives way:
+ * a stranger who takes much loses it to those who take little.
+ */
+export class Shares {
+  readonly #limits: EmbeddedLimits;
+  /** The oldest first. */
+  readonly #connections = new Set<EmbeddedConnection>();
+  #filterBytes = 0;
+
+  constructor(limits: EmbeddedLimits) {
+    this.#limits = limits;
+  }
+
+  get connections(): ReadonlySet<EmbeddedConnection> {
+    return this.#connections;
+  }
+
+  joined(connection: EmbeddedConnection): void {
+    this.#connections.add(connection);
+  }
+
+  left(connection: EmbeddedConnection): void {
+    this.#connections.delete(connection);
+  }
+
+  /** @returns false when `connection` would hold more than any other, and there is no room */
+  takeFilters(connection: EmbeddedConnection, bytes: number): boolean {
+    while (this.#filterBytes + bytes > this.#limits.allFilterBytes) {
+      let fullest: EmbeddedConnection | null = null;
+      let most = connection.filterBytes + bytes;
+      for (const other of this.#connections) {
+        if (other === connection || other.filterBytes <= most) continue;
+        fullest = other;
+        most = other.filterBytes;
+      }
+      if (fullest === null) return false;
+      fullest.putOut('embedded: closed for filters');
+    }
+    this.#filterBytes += bytes;
+    return true;
+  }
+
+  returnFilters(bytes: number): void {
+    this.#filterBytes -= bytes;
+  }
+}

@@ -1,0 +1,81 @@
+import { verifyEvent } from 'nostr-tools/pure';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { systemClock } from '../../src/actor/clock.ts';
+import { EmbeddedRelay, type EmbeddedRelayOptions } from '../../src/relay/embedded.ts';
+import type { EmbeddedLimits } from '../../src/relay/embedded-limits.ts';
+import { someone, until } from './events.ts';
+import { RawClient } from './raw-client.ts';
+
+const bob = someone();
+
+let relay: EmbeddedRelay;
+let clients: RawClient[] = [];
+
+async function start(limits: Partial<EmbeddedLimits> = {}, options: Partial<EmbeddedRelayOptions> = {}): Promise<void> {
+  relay = new EmbeddedRelay({
+    port: 0,
+    clock: systemClock,
+    random: Math.random,
+    isOurs: () => false,
+    verify: async (raw) => verifyEvent(JSON.parse(raw)),
+    software: { name: 'redoubt', version: '1.2.3' },
+    limits: { tickMs: 10, ...limits },
+    ...options,
+  });
+  await relay.start();
+}
+
+async function connect(): Promise<RawClient> {
+  const client = await RawClient.connect(relay.url!);
+  clients.push(client);
+  return client;
+}
+
+/** Why a subscription is closed. */
+async function refused(client: RawClient, id: string, ...filters: object[]): Promise<string> {
+  client.send(['REQ', id, ...filters]);
+  await client.settled();
+  const closed = client.frames.find((frame) => frame[0] === 'CLOSED' && frame[1] === id);
+  return String(closed?.[2]);
+}
+
+const shares = suite('what strangers may take of the embedded relay');
+
+shares.after.each(async () => {
+  for (const client of clients) client.close();
+  clients = [];
+  await relay.close();
+});
+
+shares('a value of a tag in a filter is bounded', async () => {
+  await start();
+  const client = await connect();
+  await client.subscribe('fits', { '#t': ['x'.repeat(1024)] });
+  assert.match(await refused(client, 'longer', { '#t': ['x'.repeat(1025)] }), /^invalid: .* 1024 characters/);
+});
+
+shares('what the filters of one connection take is bounded, and free again after CLOSE', async () => {
+  await start({ filterBytes: 5_000 });
+  const client = await connect();
+  await client.subscribe('large', { '#t': ['x'.repeat(1000)] });
+  assert.match(await refused(client, 'more', { '#t': ['y'.repeat(1000)] }), /^error: .* more than 5000 bytes/);
+  client.send(['CLOSE', 'large']);
+  await client.subscribe('more', { '#t': ['y'.repeat(1000)] });
+});
+
+shares('where the filters of all take too much, who holds the most gives way', async () => {
+  await start({ allFilterBytes: 10_000 });
+  const [large, small] = [await connect(), await connect()];
+  await large.subscribe('one', { '#t': ['x'.repeat(1000)] });
+  await large.subscribe('two', { '#t': ['y'.repeat(1000)] });
+  assert.match(await refused(large, 'three', { '#t': ['z'.repeat(1000)] }), /^error: the filters of all connections/);
+  await small.subscribe('s', { '#t': ['z'.repeat(1000)] });
+  await small.subscribe('t', { '#p': [bob.pubkey] });
+  await small.subscribe('u', { kinds: [24133] });
+  await until(() => large.closed !== null);
+  assert.is(relay.counts.values['embedded: closed for filters'], 1);
+  assert.is(relay.connections, 1);
+});
+
+shares.run();
