@@ -5,7 +5,7 @@ import { Bucket } from './bucket.ts';
 import { CorkedSocket } from './corked.ts';
 import type { RelayCount, RelayCounts } from './counts.ts';
 import type { EmbeddedLimits } from './embedded-limits.ts';
-import { type LiveFilter, readFilter } from './filter.ts';
+import { isOpen, type LiveFilter, readFilter } from './filter.ts';
 import { type RefusedFrame, readClientFrame } from './frame.ts';
 import type { WireEvent } from './head.ts';
 import type { Shares } from './shares.ts';
@@ -18,6 +18,7 @@ export interface EmbeddedSubscription {
   id: string;
   values: number;
   bytes: number;
+  open: number;
 }
 
 /** What a connection needs of its relay. */
@@ -41,6 +42,7 @@ export class EmbeddedConnection {
   #refusedInRow = 0;
   #values = 0;
   #filterBytes = 0;
+  #openFilters = 0;
   #alive = true;
 
   /** @param socket the connection beneath `ws` */
@@ -63,6 +65,11 @@ export class EmbeddedConnection {
     ws.on('error', () => {});
     ws.on('close', () => this.#left());
     door.shares.joined(this);
+  }
+
+  /** Bytes that wait to be read by it. */
+  get buffered(): number {
+    return this.#corked.buffered;
   }
 
   /** Memory that its filters take, bytes. */
@@ -115,6 +122,7 @@ export class EmbeddedConnection {
   }
 
   #send(frame: string): void {
+    this.#door.shares.sent(frame.length);
     if (this.#corked.send(frame)) return;
     this.#door.counts.add('embedded: closed for not reading');
     this.#ws.terminate();
@@ -188,6 +196,12 @@ export class EmbeddedConnection {
       this.#refuseSubscription(id, `error: more than ${limits.filterValues} filter values on one connection`);
       return;
     }
+    const open = filters.filter(isOpen).length;
+    if (this.#openFilters + open > limits.openFilters) {
+      const reason = `error: more than ${limits.openFilters} filters without ids, authors or tags on one connection`;
+      this.#refuseSubscription(id, reason);
+      return;
+    }
     if (this.#filterBytes + bytes > limits.filterBytes) {
       this.#refuseSubscription(id, `error: the filters of one connection take more than ${limits.filterBytes} bytes`);
       return;
@@ -196,10 +210,11 @@ export class EmbeddedConnection {
       this.#refuseSubscription(id, 'error: the filters of all connections take too much memory, ask for less or later');
       return;
     }
-    const subscription: EmbeddedSubscription = { connection: this, id: JSON.stringify(id), values, bytes };
+    const subscription: EmbeddedSubscription = { connection: this, id: JSON.stringify(id), values, bytes, open };
     this.#subscriptions.set(id, subscription);
     this.#values += values;
     this.#filterBytes += bytes;
+    this.#openFilters += open;
     index.add(subscription, filters);
     counts.add('embedded: subscriptions');
     // Nothing is stored: all that there is has been sent.
@@ -217,6 +232,7 @@ export class EmbeddedConnection {
     this.#subscriptions.delete(id);
     this.#values -= subscription.values;
     this.#filterBytes -= subscription.bytes;
+    this.#openFilters -= subscription.open;
     this.#door.shares.returnFilters(subscription.bytes);
     this.#door.index.remove(subscription);
   }

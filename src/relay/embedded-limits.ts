@@ -11,6 +11,8 @@ export const DEFAULT_EMBEDDED_LIMITS = {
   filters: 10,
   /** Values of all filters of one connection. */
   filterValues: 20_000,
+  /** Filters of one connection that name no id, author or tag, and so match nearly every event. */
+  openFilters: 16,
   /** Characters of one value of a tag in a filter: `#a` and `#d` may be long. */
   tagValue: 1024,
   /** Memory that all filters of one connection take, roughly, and those of all connections together, bytes. */
@@ -24,6 +26,10 @@ export const DEFAULT_EMBEDDED_LIMITS = {
   refusedInRow: 2_000,
   /** Bytes that may wait for a client that does not read. */
   maxBuffered: 8 * 1024 * 1024,
+  /** Bytes that may wait for all clients together. */
+  allBuffered: 64 * 1024 * 1024,
+  /** Characters that one event may become, over all subscriptions; beyond, each connection gets it once. */
+  fanOut: 16 * 1024 * 1024,
   /** A ping this often; a client that did not answer the last one is gone. */
   pingMs: 25_000,
   tickMs: 1_000,

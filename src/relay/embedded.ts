@@ -241,7 +241,10 @@ export class EmbeddedRelay {
   }
 
   #deliver(event: WireEvent, subscriptions = this.#index.match(event)): number {
+    const once = subscriptions.size * event.raw.length > this.#limits.fanOut ? new Set<EmbeddedConnection>() : null;
     for (const { connection, id } of subscriptions) {
+      if (once?.has(connection)) continue;
+      once?.add(connection);
       this.counts.add('embedded: delivered');
       connection.deliver(id, event.raw);
     }

@@ -87,6 +87,11 @@ function charge(filter: LiveFilter, values: number, textBytes: number): void {
   filter.bytes += MEMBER_BYTES + values * VALUE_BYTES + textBytes;
 }
 
+/** Does it name no id, author or tag, so that nearly every event matches? */
+export function isOpen({ ids, authors, p, tags }: LiveFilter): boolean {
+  return ids === null && authors === null && p === null && tags.length === 0;
+}
+
 /**
  * Does a live event match?
  * @param skew seconds that the client's clock may be ahead of the sender's: `since: now` must not lose the answer

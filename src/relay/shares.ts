@@ -10,6 +10,8 @@ export class Shares {
   /** The oldest first. */
   readonly #connections = new Set<EmbeddedConnection>();
   #filterBytes = 0;
+  /** Since what waits was last measured. */
+  #sent = 0;
 
   constructor(limits: EmbeddedLimits) {
     this.#limits = limits;
@@ -46,5 +48,24 @@ export class Shares {
 
   returnFilters(bytes: number): void {
     this.#filterBytes -= bytes;
+  }
+
+  /** So much more was sent to somebody. Most of it has left at once: what waits is measured now and then only. */
+  sent(characters: number): void {
+    this.#sent += characters;
+    if (this.#sent > this.#limits.allBuffered / 2) this.#measure();
+  }
+
+  #measure(): void {
+    this.#sent = 0;
+    const waiting = [...this.#connections].map((connection) => ({ connection, bytes: connection.buffered }));
+    waiting.sort((a, b) => b.bytes - a.bytes);
+    let sum = waiting.reduce((total, { bytes }) => total + bytes, 0);
+    for (const { connection, bytes } of waiting) {
+      // As much again may be sent until it is measured next.
+      if (sum <= this.#limits.allBuffered / 2) return;
+      connection.putOut('embedded: closed for not reading');
+      sum -= bytes;
+    }
   }
 }

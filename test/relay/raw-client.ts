@@ -57,7 +57,7 @@ export class RawClient {
   /** All that the relay had to say before it had answered this much. */
   async settled(): Promise<void> {
     const id = `settled-${Math.random()}`;
-    this.send(['REQ', id, { kinds: [] }]);
+    this.send(['REQ', id, { ids: [] }]);
     await this.next('EOSE', id);
     this.send(['CLOSE', id]);
   }

@@ -7,6 +7,7 @@ import type { EmbeddedLimits } from '../../src/relay/embedded-limits.ts';
 import { someone, until } from './events.ts';
 import { RawClient } from './raw-client.ts';
 
+const alice = someone();
 const bob = someone();
 
 let relay: EmbeddedRelay;
@@ -76,6 +77,47 @@ shares('where the filters of all take too much, who holds the most gives way', a
   await until(() => large.closed !== null);
   assert.is(relay.counts.values['embedded: closed for filters'], 1);
   assert.is(relay.connections, 1);
+});
+
+shares('filters that match nearly everything are few on one connection', async () => {
+  await start({ openFilters: 2 });
+  const client = await connect();
+  await client.subscribe('two', { kinds: [24133] }, {});
+  assert.match(await refused(client, 'third', { since: 0 }), /^error: .* without ids, authors or tags/);
+  await client.subscribe('named', { '#p': [bob.pubkey] }, { authors: [bob.pubkey] }, { ids: [] }, { '#e': ['x'] });
+  client.send(['CLOSE', 'two']);
+  await client.subscribe('third', {});
+});
+
+shares('an event that would become too much goes to each connection once', async () => {
+  await start({ fanOut: 10_000 });
+  const [many, one] = [await connect(), await connect()];
+  for (const id of ['a', 'b', 'c']) await many.subscribe(id, { '#p': [bob.pubkey] });
+  await one.subscribe('s', { '#p': [bob.pubkey] });
+  const [small, large] = [alice.event(bob.pubkey), alice.event(bob.pubkey, { content: 'x'.repeat(5000) })];
+  assert.is(relay.inject(small.raw, small.head), 4);
+  relay.inject(large.raw, large.head);
+  await Promise.all([many.settled(), one.settled()]);
+  const got = (client: RawClient) => client.frames.filter((frame) => frame[0] === 'EVENT').length;
+  assert.equal([got(many), got(one)], [4, 2]);
+});
+
+shares('where too much waits for all, whoever reads least is put out', async () => {
+  await start({ allBuffered: 400_000, maxBuffered: Number.MAX_SAFE_INTEGER });
+  const stalled = await Promise.all([connect(), connect(), connect()]);
+  const reader = await connect();
+  for (const client of [...stalled, reader]) await client.subscribe('s', { '#p': [bob.pubkey] });
+  for (const client of stalled) client.stall();
+  const { head, raw } = alice.event(bob.pubkey, { content: 'x'.repeat(50_000) });
+  // The system's buffers, which fill first, hold some MiB.
+  for (let sent = 0; sent < 400 && relay.connections > 1; ) {
+    relay.inject(raw, head);
+    sent++;
+    await until(() => reader.events('s').length === sent);
+  }
+  assert.is(relay.connections, 1);
+  assert.is(reader.closed, null);
+  assert.is(relay.counts.values['embedded: closed for not reading'], 3);
 });
 
 shares.run();

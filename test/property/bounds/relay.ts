@@ -126,6 +126,15 @@ export const RELAY = {
         }),
     },
     {
+      what: 'filters of a connection without ids, authors and tags',
+      limit: LIMITS.openFilters,
+      passes: (n) =>
+        withClient(async (client) => {
+          for (let i = 1; i < n; i++) client.send(['REQ', `s${i}`, {}]);
+          return subscribes(client, 'last', {});
+        }),
+    },
+    {
       what: 'value of a tag in a filter (characters)',
       limit: LIMITS.tagValue,
       passes: (n) => withClient((client) => subscribes(client, 's', { '#t': ['x'.repeat(n)] })),
@@ -135,8 +144,8 @@ export const RELAY = {
       limit: LIMITS.subscriptions,
       passes: (n) =>
         withClient(async (client) => {
-          for (let i = 1; i < n; i++) client.send(['REQ', `s${i}`, {}]);
-          return subscribes(client, 'last', {});
+          for (let i = 1; i < n; i++) client.send(['REQ', `s${i}`, { '#p': [hex(i)] }]);
+          return subscribes(client, 'last', { '#p': [hex(n)] });
         }),
     },
     {
