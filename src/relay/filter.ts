@@ -16,9 +16,12 @@ export interface LiveFilter {
   bytes: number;
 }
 
+/** The values of an event's tags, by the tags' names. */
+export type TagValues = ReadonlyMap<string, Set<string>>;
+
 const FILTER_BYTES = 1024;
 const MEMBER_BYTES = 320;
-const VALUE_BYTES = 192;
+const VALUE_BYTES = 256;
 
 const TAG_KEY = /^#[a-zA-Z]$/;
 
@@ -95,20 +98,30 @@ export function isOpen({ ids, authors, p, tags }: LiveFilter): boolean {
 /**
  * Does a live event match?
  * @param skew seconds that the client's clock may be ahead of the sender's: `since: now` must not lose the answer
+ * @param values null where the tags are so few that they are looked through
  */
-export function matches(filter: LiveFilter, event: Pick<WireEvent, 'head' | 'tags'>, skew: number): boolean {
-  const { head, tags } = event;
+export function matches(
+  filter: LiveFilter,
+  { head, tags }: Pick<WireEvent, 'head' | 'tags'>,
+  skew: number,
+  values: TagValues | null,
+): boolean {
   if (filter.kinds !== null && !filter.kinds.has(head.kind)) return false;
   if (filter.authors !== null && !filter.authors.has(head.pubkey)) return false;
   if (filter.ids !== null && !filter.ids.has(head.id)) return false;
   if (filter.since !== null && head.created_at < filter.since - skew) return false;
   if (filter.until !== null && head.created_at > filter.until) return false;
-  if (filter.p !== null && !hasTag(tags, 'p', filter.p)) return false;
-  return filter.tags.every(([letter, values]) => hasTag(tags, letter, values));
+  if (filter.p !== null && !hasTag(tags, values, 'p', filter.p)) return false;
+  return filter.tags.every(([letter, wanted]) => hasTag(tags, values, letter, wanted));
 }
 
-function hasTag(tags: WireEvent['tags'], letter: string, values: Set<string>): boolean {
-  return tags.some((tag) => tag[0] === letter && values.has(tag[1]!));
+function hasTag(tags: WireEvent['tags'], values: TagValues | null, letter: string, wanted: Set<string>): boolean {
+  if (values === null) return tags.some((tag) => tag[0] === letter && wanted.has(tag[1]!));
+  const there = values.get(letter);
+  if (there === undefined) return false;
+  const [few, many] = there.size < wanted.size ? [there, wanted] : [wanted, there];
+  for (const value of few) if (many.has(value)) return true;
+  return false;
 }
 
 function isArrayOf<T>(value: unknown, isItem: (item: unknown) => item is T): value is T[] {

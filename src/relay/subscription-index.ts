@@ -1,4 +1,4 @@
-import { type LiveFilter, matches } from './filter.ts';
+import { type LiveFilter, matches, type TagValues } from './filter.ts';
 import type { WireEvent } from './head.ts';
 
 interface Entry<S> {
@@ -6,14 +6,21 @@ interface Entry<S> {
   filter: LiveFilter;
 }
 
+type Places<S> = Map<string, Set<Entry<S>>>;
+
+/** Tags of an event that are gone through for each filter; of more, the values are brought in order once. */
+const FEW_TAGS = 8;
+
 /**
- * Who wants an event. Filters with `#p`, as nearly all are, are found by the event's `p` tags; the others are tried one
- * by one.
+ * Who wants an event. A filter is found by one thing that it names: by an id, by the value of a tag, `#p` before others,
+ * or by an author. Those that name none are tried one by one.
  */
 export class SubscriptionIndex<S extends object> {
   readonly #skew: number;
-  readonly #byP = new Map<string, Set<Entry<S>>>();
-  readonly #others = new Set<Entry<S>>();
+  readonly #byId: Places<S> = new Map();
+  readonly #byAuthor: Places<S> = new Map();
+  readonly #byTag = new Map<string, Places<S>>();
+  readonly #open = new Set<Entry<S>>();
   readonly #entries = new Map<S, Entry<S>[]>();
   #otherTags = 0;
 
@@ -37,19 +44,21 @@ export class SubscriptionIndex<S extends object> {
     this.#entries.set(subscriber, entries);
     for (const entry of entries) {
       this.#otherTags += entry.filter.tags.length;
-      if (entry.filter.p === null) this.#others.add(entry);
-      else for (const p of entry.filter.p) this.#place(p).add(entry);
+      const found = this.#foundBy(entry.filter);
+      if (found === null) this.#open.add(entry);
+      else for (const value of found.values) placeOf(found.places, value).add(entry);
     }
   }
 
   remove(subscriber: S): void {
     for (const entry of this.#entries.get(subscriber) ?? []) {
       this.#otherTags -= entry.filter.tags.length;
-      this.#others.delete(entry);
-      for (const p of entry.filter.p ?? []) {
-        const place = this.#byP.get(p);
+      this.#open.delete(entry);
+      const found = this.#foundBy(entry.filter);
+      for (const value of found?.values ?? []) {
+        const place = found?.places.get(value);
         place?.delete(entry);
-        if (place?.size === 0) this.#byP.delete(p);
+        if (place?.size === 0) found?.places.delete(value);
       }
     }
     this.#entries.delete(subscriber);
@@ -58,25 +67,66 @@ export class SubscriptionIndex<S extends object> {
   /** Each subscriber once, however many of its filters match. */
   match(event: Pick<WireEvent, 'head' | 'tags'>): Set<S> {
     const found = new Set<S>();
-    const seen = new Set<string>();
-    for (const [name, p] of event.tags) {
-      if (name !== 'p' || p === undefined || seen.has(p)) continue;
-      seen.add(p);
-      this.#matchAmong(this.#byP.get(p), event, found);
+    const { head, tags } = event;
+    const values = tags.length > FEW_TAGS ? valuesOf(tags) : null;
+    if (values === null) {
+      for (const [name, value] of tags) this.#search(this.#byTag.get(name!)?.get(value!), event, values, found);
+    } else {
+      for (const [name, all] of values) {
+        const places = this.#byTag.get(name);
+        if (places !== undefined) for (const value of all) this.#search(places.get(value), event, values, found);
+      }
     }
-    this.#matchAmong(this.#others, event, found);
+    this.#search(this.#byId.get(head.id), event, values, found);
+    this.#search(this.#byAuthor.get(head.pubkey), event, values, found);
+    this.#search(this.#open, event, values, found);
     return found;
   }
 
-  #matchAmong(entries: Set<Entry<S>> | undefined, event: Pick<WireEvent, 'head' | 'tags'>, found: Set<S>): void {
-    for (const { subscriber, filter } of entries ?? []) {
-      if (!found.has(subscriber) && matches(filter, event, this.#skew)) found.add(subscriber);
+  #search(
+    entries: Set<Entry<S>> | undefined,
+    event: Pick<WireEvent, 'head' | 'tags'>,
+    values: TagValues | null,
+    found: Set<S>,
+  ): void {
+    if (entries === undefined) return;
+    for (const { subscriber, filter } of entries) {
+      if (!found.has(subscriber) && matches(filter, event, this.#skew, values)) found.add(subscriber);
     }
   }
 
-  #place(p: string): Set<Entry<S>> {
-    const place = this.#byP.get(p) ?? new Set();
-    this.#byP.set(p, place);
-    return place;
+  /** Where a filter lies: null where it names nothing to find it by. */
+  #foundBy({ ids, p, tags: [tag], authors }: LiveFilter): { places: Places<S>; values: Set<string> } | null {
+    if (ids !== null) return { places: this.#byId, values: ids };
+    if (p !== null) return { places: this.#placesOf('p'), values: p };
+    if (tag !== undefined) return { places: this.#placesOf(tag[0]), values: tag[1] };
+    if (authors !== null) return { places: this.#byAuthor, values: authors };
+    return null;
   }
+
+  #placesOf(letter: string): Places<S> {
+    let places = this.#byTag.get(letter);
+    if (places === undefined) {
+      places = new Map();
+      this.#byTag.set(letter, places);
+    }
+    return places;
+  }
+}
+
+function placeOf<S>(places: Places<S>, value: string): Set<Entry<S>> {
+  const place = places.get(value) ?? new Set();
+  places.set(value, place);
+  return place;
+}
+
+function valuesOf(tags: WireEvent['tags']): TagValues {
+  const values = new Map<string, Set<string>>();
+  for (const [name, value] of tags) {
+    if (name === undefined || value === undefined) continue;
+    const all = values.get(name);
+    if (all === undefined) values.set(name, new Set([value]));
+    else all.add(value);
+  }
+  return values;
 }
