@@ -6,7 +6,7 @@ import { CorkedSocket } from './corked.ts';
 import type { RelayCount, RelayCounts } from './counts.ts';
 import type { EmbeddedLimits } from './embedded-limits.ts';
 import { isOpen, type LiveFilter, readFilter } from './filter.ts';
-import { type RefusedFrame, readClientFrame } from './frame.ts';
+import { type ClientFrame, type RefusedFrame, readClientFrame } from './frame.ts';
 import type { WireEvent } from './head.ts';
 import type { Shares } from './shares.ts';
 import type { SubscriptionIndex } from './subscription-index.ts';
@@ -39,6 +39,7 @@ export class EmbeddedConnection {
   readonly #subscriptions = new Map<string, EmbeddedSubscription>();
   readonly #frames: Bucket;
   readonly #bytes: Bucket;
+  readonly #slowBytes: Bucket;
   #refusedInRow = 0;
   #values = 0;
   #filterBytes = 0;
@@ -53,6 +54,7 @@ export class EmbeddedConnection {
     this.#corked = new CorkedSocket(ws, socket, limits.maxBuffered);
     this.#frames = new Bucket(limits.framesPerSecond, limits.frameBurst, clock.mono());
     this.#bytes = new Bucket(limits.bytesPerSecond, limits.byteBurst, clock.mono());
+    this.#slowBytes = new Bucket(limits.slowBytesPerSecond, limits.slowByteBurst, clock.mono());
     ws.on('message', (data, isBinary) => {
       this.#alive = true;
       if (isBinary) this.notice('invalid: binary messages are not understood');
@@ -131,12 +133,14 @@ export class EmbeddedConnection {
   #received(data: Buffer): void {
     if (this.#ws.readyState !== this.#ws.OPEN) return;
     const now = this.#door.clock.mono();
-    if (!this.#frames.take(1, now) || !this.#bytes.take(data.length, now)) {
+    // Whether a frame is slow is known once it is parsed: until it is paid back no other one is.
+    if (!this.#frames.take(1, now) || !this.#bytes.take(data.length, now) || !this.#slowBytes.take(0, now)) {
       this.#overRate(data);
       return;
     }
     this.#refusedInRow = 0;
     const frame = readClientFrame(data, this.#door.limits.maxContent);
+    if (this.#wasSlow(frame)) this.#slowBytes.charge(data.length, now);
     switch (frame.type) {
       case 'EVENT':
         this.#door.received(frame.event, this);
@@ -153,6 +157,13 @@ export class EmbeddedConnection {
       default:
         frame satisfies never;
     }
+  }
+
+  #wasSlow(frame: ClientFrame): boolean {
+    if (frame.type !== 'EVENT') return true;
+    let strings = 0;
+    for (const tag of frame.event.tags) strings += tag.length + 1;
+    return strings > this.#door.limits.fewTagStrings;
   }
 
   #refused({ refusal, reason, id }: RefusedFrame): void {

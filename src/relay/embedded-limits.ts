@@ -22,6 +22,11 @@ export const DEFAULT_EMBEDDED_LIMITS = {
   frameBurst: 10_000,
   bytesPerSecond: 16 * 1024 * 1024,
   byteBurst: 64 * 1024 * 1024,
+  /** Of frames that take JSON.parse long for their size: REQ, CLOSE, what turns out to be no event, and many tags. */
+  slowBytesPerSecond: 512 * 1024,
+  slowByteBurst: 2 * 1024 * 1024,
+  /** Tags of an event, and strings in them, that do not make it slow. */
+  fewTagStrings: 64,
   /** Frames over the rate, in a row, after which the connection is closed. */
   refusedInRow: 2_000,
   /** Bytes that may wait for a client that does not read. */

@@ -31,9 +31,21 @@ export function frameLimit(maxContent: number): number {
   return maxContent + FRAME_ALLOWANCE;
 }
 
+/** Longest REQ or CLOSE that is parsed, bytes: a filter with 1,900 authors. */
+export const REQUEST_LIMIT = 128 * 1024;
+/** A frame holds an event, or the filters of a REQ. Objects of ever new forms are what JSON.parse takes longest for. */
+export const MAX_OBJECTS = 32;
+
+/** Does a frame begin as one with an event? All others are short. */
+function beginsAsEvent(data: Buffer | string): boolean {
+  // As nearly all are written, without a string of its own.
+  if (typeof data !== 'string' && data[2] === LETTER_E && data[1] === QUOTE && data[0] === BRACKET) return true;
+  return /^\s*\[\s*"E/.test(data.toString('latin1', 0, 32));
+}
+
 /** @param maxContent bytes */
 export function readRelayFrame(data: Buffer | string, maxContent: number): RelayFrame {
-  const parsed = parse(data, maxContent);
+  const parsed = parse(data, frameLimit(maxContent));
   if ('refusal' in parsed) return parsed;
   const { text, message } = parsed;
   const [type, first, second, third] = message;
@@ -60,7 +72,8 @@ export function readRelayFrame(data: Buffer | string, maxContent: number): Relay
 
 /** @param maxContent bytes */
 export function readClientFrame(data: Buffer | string, maxContent: number): ClientFrame {
-  const parsed = parse(data, maxContent);
+  const limit = frameLimit(maxContent);
+  const parsed = parse(data, beginsAsEvent(data) ? limit : Math.min(limit, REQUEST_LIMIT));
   if ('refusal' in parsed) return parsed;
   const { text, message } = parsed;
   const [type, first] = message;
@@ -82,11 +95,12 @@ interface Parsed {
   message: unknown[];
 }
 
-function parse(data: Buffer | string, maxContent: number): Parsed | RefusedFrame {
-  const limit = frameLimit(maxContent);
+/** @param limit bytes */
+function parse(data: Buffer | string, limit: number): Parsed | RefusedFrame {
   const size = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
   if (size > limit) return refused('too large', `the message is larger than ${limit} bytes`);
   const text = data.toString();
+  if (hasManyObjects(text)) return refused('too large', `the message holds more than ${MAX_OBJECTS} objects`);
   let message: unknown;
   try {
     message = JSON.parse(text);
@@ -97,6 +111,16 @@ function parse(data: Buffer | string, maxContent: number): Parsed | RefusedFrame
     return refused('not a message', 'the message is not a JSON array that begins with a word');
   }
   return { text, message };
+}
+
+/** Braces are counted, those in strings too. */
+function hasManyObjects(text: string): boolean {
+  let at = -1;
+  for (let found = 0; found <= MAX_OBJECTS; found++) {
+    at = text.indexOf('{', at + 1);
+    if (at === -1) return false;
+  }
+  return true;
 }
 
 function readEvent<F>(
@@ -128,6 +152,8 @@ function lastElement(text: string, index: number): string {
 }
 
 const QUOTE = 0x22;
+const BRACKET = 0x5b;
+const LETTER_E = 0x45;
 const BACKSLASH = 0x5c;
 
 /** NIP-01: a string of 1 to 64 characters. */

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { systemClock } from '../../src/actor/clock.ts';
 import { EmbeddedRelay, type EmbeddedRelayOptions } from '../../src/relay/embedded.ts';
 import type { EmbeddedLimits } from '../../src/relay/embedded-limits.ts';
+import { REQUEST_LIMIT } from '../../src/relay/frame.ts';
 import { someone, until } from './events.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -118,6 +119,53 @@ shares('where too much waits for all, whoever reads least is put out', async () 
   assert.is(relay.connections, 1);
   assert.is(reader.closed, null);
   assert.is(relay.counts.values['embedded: closed for not reading'], 3);
+});
+
+shares('a REQ is shorter than an event may be', async () => {
+  await start();
+  const client = await connect();
+  client.send('["REQ","fits",{}]'.padEnd(REQUEST_LIMIT));
+  client.send('["REQ","long",{}]'.padEnd(REQUEST_LIMIT + 1));
+  assert.is((await client.next('NOTICE'))[1], `invalid: the message is larger than ${REQUEST_LIMIT} bytes`);
+  const { head, raw } = alice.event(bob.pubkey, { content: 'x'.repeat(REQUEST_LIMIT) });
+  client.publish(raw);
+  assert.is((await client.next('OK', head.id))[2], true);
+  await client.settled();
+  const subscribed = client.frames.filter(([type]) => type === 'EOSE').map(([, id]) => id);
+  assert.is(subscribed[0], 'fits');
+  assert.not.ok(subscribed.includes('long'));
+});
+
+shares('frames of many objects are not parsed', async () => {
+  await start();
+  const client = await connect();
+  for (const type of ['REQ', 'EVENT']) {
+    client.frames.length = 0;
+    client.send(`["${type}",[${Array.from({ length: 33 }, (_, i) => `{"k${i}":0}`)}]]`);
+    assert.is((await client.next('NOTICE'))[1], 'invalid: the message holds more than 32 objects');
+  }
+});
+
+shares('what is parsed slowly has a rate of its own, which plain events do not use up', async () => {
+  await start({ slowBytesPerSecond: 1, slowByteBurst: 3000 });
+  const tags = Array.from({ length: 200 }, (_, i) => ['e', `${i}`]);
+  const slow = [
+    `["REQ","s",{}]`.padEnd(2000),
+    `["EVENT",${JSON.stringify('x'.repeat(2000))}]`,
+    `["EVENT",${alice.event(bob.pubkey, { tags }).raw}]`,
+  ];
+  for (const frame of slow) {
+    const client = await connect();
+    for (let i = 0; i < 3; i++) client.publish(alice.event(bob.pubkey, { content: 'x'.repeat(2000) }).raw);
+    await until(() => client.frames.length === 3);
+    client.send(frame);
+    client.send(frame.replace('"s"', '"t"'));
+    client.send(frame.replace('"s"', '"u"'));
+    await until(() => client.frames.length === 6);
+    const refusals = client.frames.map((answer) => JSON.stringify(answer).includes('rate-limited'));
+    assert.equal(refusals.slice(0, 3), [false, false, false]);
+    assert.ok(refusals.slice(3).includes(true), frame.slice(0, 20));
+  }
 });
 
 shares.run();

@@ -4,7 +4,13 @@ import * as assert from 'uvu/assert';
 import * as z from 'zod';
 import { checkTemplate, parseEvent } from '../../../src/nip46/event.ts';
 import { readFilter } from '../../../src/relay/filter.ts';
-import { frameLimit, type RefusedFrame, readClientFrame, readRelayFrame } from '../../../src/relay/frame.ts';
+import {
+  frameLimit,
+  MAX_OBJECTS,
+  type RefusedFrame,
+  readClientFrame,
+  readRelayFrame,
+} from '../../../src/relay/frame.ts';
 import { bytesOf, type Judged, type Layer, textOf } from '../layer.ts';
 import { mutatedJson, rawText } from '../mutate.ts';
 
@@ -104,7 +110,8 @@ function judgeFrame(frame: { type: string; event?: { raw: string } } | RefusedFr
   return { outcome: 'accepted', said: [], size: frame.event?.raw.length ?? 0 };
 }
 
-const fits = (text: string) => Buffer.byteLength(text) <= frameLimit(MAX_CONTENT);
+const fits = (text: string) =>
+  Buffer.byteLength(text) <= frameLimit(MAX_CONTENT) && text.split('{').length <= MAX_OBJECTS + 1;
 
 const clientFrames: Layer = {
   name: 'client frame',

@@ -2,7 +2,7 @@
 import { systemClock } from '../../../src/actor/clock.ts';
 import { EmbeddedRelay } from '../../../src/relay/embedded.ts';
 import { DEFAULT_EMBEDDED_LIMITS as LIMITS } from '../../../src/relay/embedded-limits.ts';
-import { frameLimit, readClientFrame, readRelayFrame } from '../../../src/relay/frame.ts';
+import { frameLimit, MAX_OBJECTS, REQUEST_LIMIT, readClientFrame, readRelayFrame } from '../../../src/relay/frame.ts';
 import { unsigned } from '../../relay/events.ts';
 import { RawClient } from '../../relay/raw-client.ts';
 import type { Bound } from './bound.ts';
@@ -62,7 +62,17 @@ export const RELAY = {
     {
       what: "frame of a client's (bytes)",
       limit: FRAME,
+      passes: (n) => readClientFrame(`["EVENT",${unsigned()}]`.padEnd(n), MAX).type === 'EVENT',
+    },
+    {
+      what: "frame of a client's that is no event (bytes)",
+      limit: REQUEST_LIMIT,
       passes: (n) => readClientFrame('["CLOSE","s"]'.padEnd(n), MAX).type === 'CLOSE',
+    },
+    {
+      what: 'objects in a frame',
+      limit: MAX_OBJECTS,
+      passes: (n) => readClientFrame(JSON.stringify(['REQ', 's', ...Array(n).fill({})]), MAX).type === 'REQ',
     },
     {
       what: "frame of a relay's (bytes)",
@@ -118,8 +128,8 @@ export const RELAY = {
       passes: (n) =>
         withClient(async (client) => {
           let ok = true;
-          for (let left = n, i = 0; left > 0; left -= 4_000, i++) {
-            const authors = Array.from({ length: Math.min(left, 4_000) }, (_, j) => hex(j));
+          for (let left = n, i = 0; left > 0; left -= 1_900, i++) {
+            const authors = Array.from({ length: Math.min(left, 1_900) }, (_, j) => hex(j));
             ok = await subscribes(client, `s${i}`, { authors });
           }
           return ok;
