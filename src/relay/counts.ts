@@ -26,6 +26,7 @@ export const RELAY_COUNTS = [
   'dropped: copy',
   'embedded: connections',
   'embedded: connections refused',
+  'embedded: closed for a new one',
   'embedded: closed for filters',
   'embedded: closed for flooding',
   'embedded: closed for not reading',

@@ -45,6 +45,8 @@ export class EmbeddedConnection {
   #filterBytes = 0;
   #openFilters = 0;
   #alive = true;
+  /** An event of its own was for one of our keys, and good. */
+  proven = false;
 
   /** @param socket the connection beneath `ws` */
   constructor(door: EmbeddedDoor, ws: WebSocket, socket: Duplex) {
@@ -67,6 +69,10 @@ export class EmbeddedConnection {
     ws.on('error', () => {});
     ws.on('close', () => this.#left());
     door.shares.joined(this);
+  }
+
+  get listens(): boolean {
+    return this.#subscriptions.size > 0;
   }
 
   /** Bytes that wait to be read by it. */

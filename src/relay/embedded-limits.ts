@@ -6,6 +6,8 @@ export const DEFAULT_EMBEDDED_LIMITS = {
   maxContent: DEFAULT_MAX_CONTENT,
   maxTags: 500,
   connections: 1024,
+  /** Sockets that have not become one of these yet. */
+  handshakes: 64,
   /** Each connection. */
   subscriptions: 512,
   filters: 10,

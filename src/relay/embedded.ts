@@ -50,6 +50,8 @@ export class EmbeddedRelay {
   readonly #verdicts: Verdicts;
   readonly #door: EmbeddedDoor;
   readonly #webSockets: WebSocketServer;
+  /** Sockets that are no WebSocket yet, the oldest first. */
+  readonly #handshakes = new Set<Duplex>();
   #verifying = 0;
   #server: Server | null = null;
   #url: string | null = null;
@@ -102,7 +104,7 @@ export class EmbeddedRelay {
   async start(): Promise<{ host: string; port: number; url: string }> {
     const host = this.#options.host ?? '127.0.0.1';
     const server = createServer((request, response) => this.#answerHttp(request, response));
-    server.maxConnections = this.#limits.connections + 64;
+    server.on('connection', (socket) => this.#handshake(socket));
     server.headersTimeout = 10_000;
     server.requestTimeout = 10_000;
     server.keepAliveTimeout = 2_000;
@@ -188,6 +190,7 @@ export class EmbeddedRelay {
       this.#refused(event.head, from, reason);
       return;
     }
+    from.proven = true;
     this.#accepted(event, from, true);
   }
 
@@ -261,14 +264,25 @@ export class EmbeddedRelay {
     }
   }
 
+  /** Sockets that say nothing do not keep out those that come after them. */
+  #handshake(socket: Duplex): void {
+    this.#handshakes.add(socket);
+    socket.once('close', () => this.#handshakes.delete(socket));
+    if (this.#handshakes.size <= this.#limits.handshakes) return;
+    const [oldest] = this.#handshakes;
+    oldest?.destroy();
+    this.#handshakes.delete(oldest!);
+  }
+
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#server === null || this.#shares.connections.size >= this.#limits.connections) {
+    if (this.#server === null || !this.#shares.makePlace()) {
       this.counts.add('embedded: connections refused');
       socket.on('error', () => socket.destroy());
       socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
     }
     this.#webSockets.handleUpgrade(request, socket, head, (ws: WebSocket) => {
+      this.#handshakes.delete(socket);
       this.counts.add('embedded: connections');
       new EmbeddedConnection(this.#door, ws, socket);
     });

@@ -29,6 +29,17 @@ export class Shares {
     this.#connections.delete(connection);
   }
 
+  /** Makes room for one more, if need be of the one that has shown least, the oldest first. @returns whether there is */
+  makePlace(): boolean {
+    if (this.#connections.size < this.#limits.connections) return true;
+    let least: EmbeddedConnection | null = null;
+    for (const connection of this.#connections) {
+      if (!connection.proven && (least === null || (least.listens && !connection.listens))) least = connection;
+    }
+    least?.putOut('embedded: closed for a new one');
+    return least !== null;
+  }
+
   /** @returns false when `connection` would hold more than any other, and there is no room */
   takeFilters(connection: EmbeddedConnection, bytes: number): boolean {
     while (this.#filterBytes + bytes > this.#limits.allFilterBytes) {

@@ -421,20 +421,6 @@ embedded('bytes count towards the rate', async (context) => {
   assert.match((await client.next('OK', head.id))[3] as string, /^rate-limited:/);
 });
 
-embedded('connections are bounded, and a place becomes free again', async (context) => {
-  await start(context, { connections: 2 });
-  const [first] = [await connect(context), await connect(context)];
-  try {
-    await connect(context);
-    assert.unreachable();
-  } catch (error) {
-    assert.match((error as Error).message, '503');
-  }
-  first.close();
-  await until(() => context.relay.connections === 1);
-  await connect(context);
-});
-
 embedded('a client that does not read is cut off, others do not notice', async (context) => {
   await start(context, { maxBuffered: 200_000 });
   const [stalled, reader] = [await connect(context), await connect(context)];

@@ -1,3 +1,4 @@
+import { createConnection } from 'node:net';
 import { verifyEvent } from 'nostr-tools/pure';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -166,6 +167,47 @@ shares('what is parsed slowly has a rate of its own, which plain events do not u
     assert.equal(refusals.slice(0, 3), [false, false, false]);
     assert.ok(refusals.slice(3).includes(true), frame.slice(0, 20));
   }
+});
+
+shares('when all places are taken, connections that have shown nothing make room', async () => {
+  const options = { isOurs: (pubkey: string) => pubkey === bob.pubkey };
+  await start({ connections: 3 }, options);
+  relay.onEvent(({ verdict }) => verdict?.(true));
+  const [proven, listening, idle] = [await connect(), await connect(), await connect()];
+  const { head, raw } = alice.event(bob.pubkey);
+  proven.publish(raw);
+  await proven.next('OK', head.id);
+  await listening.subscribe('s', { '#p': [alice.pubkey] });
+  const fourth = await connect();
+  await until(() => idle.closed !== null);
+  await fourth.subscribe('s', { '#p': [alice.pubkey] });
+  const fifth = await connect();
+  await until(() => listening.closed !== null);
+  for (const client of [fourth, fifth]) {
+    const event = alice.event(bob.pubkey);
+    client.publish(event.raw);
+    await client.next('OK', event.head.id);
+  }
+  const refusal = await connect().catch((error: Error) => error.message);
+  assert.match(String(refusal), '503');
+  assert.equal(
+    [proven, fourth, fifth].map(({ closed }) => closed),
+    [null, null, null],
+  );
+  assert.is(relay.counts.values['embedded: closed for a new one'], 2);
+  fourth.close();
+  await until(() => relay.connections === 2);
+  await connect();
+});
+
+shares('sockets that say nothing do not keep clients out', async () => {
+  await start({ connections: 1, handshakes: 2 });
+  const silent = Array.from({ length: 5 }, () => createConnection(Number(new URL(relay.url!).port), '127.0.0.1'));
+  let closed = 0;
+  for (const socket of silent) socket.on('close', () => closed++).on('error', () => {});
+  await until(() => closed === 3);
+  await (await connect()).subscribe('s', {});
+  for (const socket of silent) socket.destroy();
 });
 
 shares.run();
