@@ -35,12 +35,20 @@ export interface Health {
 
 const LOOK_MS = 5_000;
 const RESOLUTION_MS = 50;
+/** Anybody may ask, and each look is a write. */
+const LOOKS_PER_SECOND = 10;
 
-/** Looks at the daemon when asked: one look at a time, shared by all who ask meanwhile. */
+/**
+ * Looks at the daemon when asked: one look at a time, shared by all who ask meanwhile. Who asks more often is told the
+ * last one again.
+ */
 export class HealthCheck {
   readonly #look: () => Promise<Findings>;
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
-  #looking: Promise<Health | string> | null = null;
+  #last: Promise<Health | string> | null = null;
+  #looking = false;
+  /** Looks of the last second. */
+  #looks = 0;
 
   constructor(look: () => Promise<Findings>) {
     this.#look = look;
@@ -50,10 +58,14 @@ export class HealthCheck {
 
   /** @returns why there is nothing to tell, when the look fails or takes too long */
   current(): Promise<Health | string> {
-    this.#looking ??= this.#lookOnce().finally(() => {
-      this.#looking = null;
+    if (this.#last !== null && (this.#looking || this.#looks >= LOOKS_PER_SECOND)) return this.#last;
+    this.#looks++;
+    setTimeout(() => this.#looks--, 1000).unref();
+    this.#looking = true;
+    this.#last = this.#lookOnce().finally(() => {
+      this.#looking = false;
     });
-    return this.#looking;
+    return this.#last;
   }
 
   close(): void {

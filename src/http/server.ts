@@ -21,6 +21,8 @@ export interface HttpServer {
 }
 
 const REQUEST_MS = 10_000;
+/** A few observers, and not what descriptors the process has left. */
+const CONNECTIONS = 64;
 
 /** Serves `GET /api/health` and `GET /metrics`. Refused with one line when it cannot listen. */
 export async function startHttp({ listen, hosts, apiKey, daemon, metrics }: HttpOptions): Promise<Outcome<HttpServer>> {
@@ -34,6 +36,7 @@ export async function startHttp({ listen, hosts, apiKey, daemon, metrics }: Http
     frameworkErrors: unreadable,
     schemaController: { compilersFactory: { buildValidator: noSchema, buildSerializer: noSchema } },
   });
+  server.server.maxConnections = CONNECTIONS;
   const guard = new Guard({ listenHost: listen.host, hosts, apiKey });
   const health = new HealthCheck(() => daemon.health());
   metrics.observe(daemon);

@@ -1,6 +1,7 @@
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { HealthCheck } from '../../src/http/health.ts';
 import { type HttpOptions, type HttpServer, startHttp } from '../../src/http/server.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { ObservedDaemon, well } from './daemon.ts';
@@ -91,6 +92,20 @@ health('looks once for all who ask at the same time', async () => {
   await get(`${url}/api/health`);
   assert.is(daemon.looks, 2);
 });
+health('however often it is asked, it looks ten times a second at most', async () => {
+  let looks = 0;
+  const check = new HealthCheck(async () => {
+    looks++;
+    return well;
+  });
+  for (let i = 0; i < 100; i++) assert.type(await check.current(), 'object');
+  assert.is(looks, 10);
+  while (looks === 10) {
+    await new Promise((done) => setTimeout(done, 50));
+    await check.current();
+  }
+  check.close();
+});
 health('asks for no key, not even behind a proxy', async () => {
   const url = await start({ apiKey: KEY });
   assert.is((await get(`${url}/api/health`, { 'x-forwarded-for': '203.0.113.1' })).status, 200);
@@ -162,6 +177,18 @@ door('everything else is refused in one line', async () => {
     assert.type((JSON.parse(got.text) as { error: string }).error, 'string');
     assert.not.match(got.text, /%00|%ff|\n/);
   }
+});
+door('so many connections, and no more: descriptors are left for the daemon', async () => {
+  const { hostname, port } = new URL(await start());
+  let [open, closed] = [0, 0];
+  const sockets = Array.from({ length: 70 }, () => createConnection(Number(port), hostname));
+  for (const socket of sockets) {
+    socket.on('connect', () => open++);
+    socket.on('close', () => closed++).on('error', () => {});
+  }
+  while (open < 70 || closed < 6) await new Promise((done) => setTimeout(done, 5));
+  assert.is(closed, 6);
+  for (const socket of sockets) socket.destroy();
 });
 door('IPv6', async () => {
   const url = await start({ listen: { host: '::1', port: 0 } });
