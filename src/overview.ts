@@ -3,7 +3,7 @@ import type { Link } from './actor/link.ts';
 import type { AutounlockState, DaemonStatus } from './admin/protocol.ts';
 import type { Findings } from './http/health.ts';
 import type { Keys } from './key/keys.ts';
-import type { Metrics, Observed } from './metrics.ts';
+import { type Metrics, type Observed, relayName } from './metrics.ts';
 import type { MainToPolicy, PolicyStatus, PolicyToMain } from './policy/protocol.ts';
 import type { ClientRelays } from './relay/client-relays.ts';
 import type { Relays } from './relay/relays.ts';
@@ -93,7 +93,7 @@ function reasons({ relays, quarantined, autounlock }: DaemonStatus, policy: Poli
   if (policy === null) found.push('the policy actor does not answer');
   else if (!policy.writable) found.push(`the audit log cannot be written: ${policy.failure ?? 'unknown reason'}`);
   if (!relays.some(({ state }) => state === 'ready')) {
-    const why = relays.map(({ url, reason }) => `${url}: ${reason ?? 'connecting'}`).join('; ');
+    const why = relays.map(({ url, reason }) => `${relayName(url)}: ${reason ?? 'connecting'}`).join('; ');
     found.push(`no relay is ready (${why || 'none is configured'})`);
   }
   for (const { key, reason } of quarantined) found.push(`key ${key} is quarantined: ${reason}`);

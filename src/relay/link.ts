@@ -1,5 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import type { Clock } from '../actor/clock.ts';
+import { relayName } from '../metrics.ts';
 import type { LogLine } from '../policy/protocol.ts';
 import { backoff } from './backoff.ts';
 import type { RelayCounts } from './counts.ts';
@@ -339,6 +340,6 @@ export class RelayLink {
   }
 
   #log(level: LogLine['level'], message: string, fields: LogLine['fields']): void {
-    this.#options.log({ level, message, fields: { relay: this.url, ...fields } });
+    this.#options.log({ level, message, fields: { relay: relayName(this.url), ...fields } });
   }
 }

@@ -492,4 +492,13 @@ link('after close there is no timer, no socket, and no new connection', async (c
   assert.equal(await context.link.publish('x', '{}'), { ok: false, reason: 'the link is closed' });
 });
 
+link("what a relay's URL holds after the ? is not logged", async (context) => {
+  context.relay = await FakeRelay.start({});
+  context.link = makeLink(context, `${context.relay.url}?token=hunter2`);
+  context.link.start();
+  await until(() => context.lines.length > 0);
+  assert.not.match(JSON.stringify(context.lines), 'hunter2');
+  assert.match(JSON.stringify(context.lines), new URL(context.relay.url).host);
+});
+
 link.run();
