@@ -17,6 +17,7 @@ test("why no relay is ready leaves out what a relay's URL holds after the ?", as
     curve: () => 'wasm',
     schemaVersion: () => 1,
     autounlock: () => null,
+    lostKeys: () => null,
   };
   const overview = new Overview(parts as unknown as ConstructorParameters<typeof Overview>[0]);
   const { reasons } = await overview.health();

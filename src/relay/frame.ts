@@ -113,14 +113,22 @@ function parse(data: Buffer | string, limit: number): Parsed | RefusedFrame {
   return { text, message };
 }
 
-/** Braces are counted, those in strings too. */
 function hasManyObjects(text: string): boolean {
   let at = -1;
   for (let found = 0; found <= MAX_OBJECTS; found++) {
     at = text.indexOf('{', at + 1);
     if (at === -1) return false;
   }
-  return true;
+  // So many braces are rare: whether they lie in a text, as in a note about code, is looked at only now.
+  let objects = 0;
+  let inString = false;
+  for (let i = 0; i < text.length && objects <= MAX_OBJECTS; i++) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) inString = !inString;
+    else if (inString && code === BACKSLASH) i++;
+    else if (!inString && code === BRACE) objects++;
+  }
+  return objects > MAX_OBJECTS;
 }
 
 function readEvent<F>(
@@ -154,6 +162,7 @@ function lastElement(text: string, index: number): string {
 const QUOTE = 0x22;
 const BRACKET = 0x5b;
 const LETTER_E = 0x45;
+const BRACE = 0x7b;
 const BACKSLASH = 0x5c;
 
 /** NIP-01: a string of 1 to 64 characters. */

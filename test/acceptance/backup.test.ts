@@ -64,7 +64,7 @@ test('made while clients are served: every answer comes', async () => {
   done = true;
   await Promise.all(serve);
   assert.is(code, 0, stderr);
-  assert.ok(stderr.includes(`${join(daemon.data, 'nsecbunker.json')}: 1 keys, 3 pairings`), stderr);
+  assert.ok(stderr.includes(`${join(daemon.data, 'nsecbunker.json')}: 2 keys, 4 pairings`), stderr);
   const report = JSON.parse(stdout);
   assert.equal([report.encrypted, report.keys, report.pairings, report.warnings], [true, 2, 4, []]);
   assert.not(readdirSync(daemon.data).some((name) => name.startsWith('.')));

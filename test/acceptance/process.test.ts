@@ -86,8 +86,8 @@ test('a second daemon on the same folder is refused, and told which process runs
 });
 
 test('--port and --http-port leave the configured hosts', async () => {
-  const env = { REDOUBT_RELAY_LISTEN: '127.0.0.2:4736', REDOUBT_HTTP_LISTEN: '127.0.0.3:4737' };
-  const elsewhere = new TestDaemon({ env });
+  const addresses = { embeddedRelay: { listen: '127.0.0.2:4736' }, http: { listen: '127.0.0.3:4737' } };
+  const elsewhere = new TestDaemon({ config: { redoubt: { quickstart: true, ...addresses } } });
   try {
     const { relay, health_url } = (await elsewhere.start()).quickstart;
     assert.equal([new URL(relay).hostname, new URL(health_url).hostname], ['127.0.0.2', '127.0.0.3']);

@@ -21,7 +21,7 @@ const daemons: TestDaemon[] = [];
 async function start(script: AuthScript): Promise<{ daemon: TestDaemon; relay: FakeRelay }> {
   const relay = await FakeRelay.start(script);
   relays.push(relay);
-  const daemon = new TestDaemon({ relays: [relay.url] });
+  const daemon = new TestDaemon({ config: { nostr: { relays: [relay.url] } } });
   daemons.push(daemon);
   await daemon.start();
   return { daemon, relay };

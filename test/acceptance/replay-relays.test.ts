@@ -34,7 +34,7 @@ async function ready(): Promise<void> {
 
 test('over all relays, in new envelopes, after a restart: one signature, one use', async () => {
   for (const relay of outside) await relay.start();
-  daemon = new TestDaemon({ relays: outside.map(({ url }) => url) });
+  daemon = new TestDaemon({ config: { nostr: { relays: outside.map(({ url }) => url) } } });
   await daemon.start();
   await ready();
   const admin = await adminOf(daemon);

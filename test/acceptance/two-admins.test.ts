@@ -27,7 +27,7 @@ const TWICE = 2;
 const AGAIN = 1;
 
 const relay = await FakeRelay.start();
-const daemon = new TestDaemon({ relays: [relay.url] });
+const daemon = new TestDaemon({ config: { nostr: { relays: [relay.url] } } });
 
 /** One admin: on the embedded relay, and on the other one. */
 let admins: [near: RpcClient, far: RpcClient][] = [];

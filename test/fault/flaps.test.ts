@@ -39,7 +39,7 @@ let daemon: TestDaemon;
 test.before(async () => {
   for (const relay of relays) await relay.start();
   daemon = await new TestDaemon({
-    relays: relays.map(({ url }) => url),
+    config: { nostr: { relays: relays.map(({ url }) => url) } },
     env: {
       REDOUBT_KEYSTORE_LOG_N: '14',
       REDOUBT_LIMITS_CLIENT_RATE: '100000',

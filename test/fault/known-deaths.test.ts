@@ -33,7 +33,7 @@ const recorded = () => auditRows(daemon, client.pubkey, 'sign_event').length;
 test.before(async () => {
   await relay.start();
   daemon = new TestDaemon({
-    relays: [relay.url],
+    config: { nostr: { relays: [relay.url] } },
     env: {
       REDOUBT_KEYSTORE_LOG_N: '14',
       REDOUBT_LIMITS_STRANGERS_PER_KEY: '1000',

@@ -21,7 +21,7 @@ let policy: number;
 
 test.before(async () => {
   for (const relay of relays) await relay.start();
-  daemon = await new TestDaemon({ relays: relays.map(({ url }) => url) }).start();
+  daemon = await new TestDaemon({ config: { nostr: { relays: relays.map(({ url }) => url) } } }).start();
   await until('both relays are ready', async () => (await states()).every((state) => state === 'ready'));
 
   const admin = await adminOf(daemon);

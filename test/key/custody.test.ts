@@ -33,6 +33,7 @@ test('a key that was locked a moment ago is known as locked on purpose before th
 async function removedAfterRefusal(wanted: Wanted): Promise<string[]> {
   const removed: string[] = [];
   const custody = new Custody({
+    keystore: '/nowhere',
     pool: {
       create: async () => ({ ok: true, pubkey: 'made' }),
       remove: async (_: string, pubkey: string) => void removed.push(pubkey),
@@ -61,17 +62,20 @@ test('a row whose pubkey is damaged is named and passed over at the start, and t
   const known: string[] = [];
   const told: unknown[] = [];
   const custody = new Custody({
-    keys: { add: (name: string) => known.push(name) },
+    keystore: '/nowhere',
+    keys: { get: () => true, add: (name: string) => known.push(name) },
     policy: () => ({ ask: async () => rows }),
     reserved: () => [],
     file: { config: { keyNames: [], plainKeyNames: [] } },
-    log: ({ level, fields }: { level: string; fields: unknown }) => told.push([level, fields]),
+    log: ({ level, fields }: { level: string; fields: { key?: string } }) => told.push([level, fields.key]),
   } as unknown as CustodyOptions);
   await custody.begin();
   assert.equal(known, ['good']);
   assert.equal(told, [
-    ['error', { key: 'bad' }],
-    ['error', { key: 'upper case' }],
+    ['error', 'bad'],
+    ['error', 'upper case'],
+    // Of the keystore, which has no file of the good one.
+    ['error', undefined],
   ]);
 });
 

@@ -21,6 +21,13 @@ test('an event is read with its text unchanged', () => {
   assert.is(client.type === 'EVENT' && client.event.raw, raw);
 });
 
+test('braces in a text are no objects', () => {
+  const text = '\\"{'.repeat(100);
+  assert.is(readClientFrame(`["EVENT",${unsigned({ content: text })}]`, MAX).type, 'EVENT');
+  const many = unsigned({ content: text, extra: { deep: Array(40).fill({}) } });
+  assert.match(JSON.stringify(readClientFrame(`["EVENT",${many}]`, MAX)), 'more than 32 objects');
+});
+
 test('the slice is what was parsed, however the frame is written', () => {
   const event = unsigned({ content: 'x"}]y', extra: { deep: ['}', ']'] } });
   const spellings = [

@@ -44,7 +44,7 @@ export class Installation {
   policy = 0;
   passphrase = '';
   /** The program that is started: the built one, or one whose key threads fail when they are told to. */
-  readonly #options: { entry?: string; relays?: string[]; env: Record<string, string> };
+  readonly #options: { entry?: string; config?: object; env: Record<string, string> };
 
   private constructor(relayUrl: string, random: Seeded) {
     this.flaky = new FlakyRelay(relayUrl, random);
@@ -70,7 +70,7 @@ export class Installation {
     Object.assign(made, { outside });
     await made.flaky.start();
     const env = made.#options.env;
-    made.#options.relays = [made.flaky.url];
+    made.#options.config = { nostr: { relays: [made.flaky.url] } };
     await made.daemon.start();
     env.NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE = join(made.daemon.data, 'passphrase');
     made.passphrase = readFileSync(env.NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE, 'utf8').trim();

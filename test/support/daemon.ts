@@ -30,8 +30,8 @@ export interface StartOptions {
   entry?: string;
   env?: Record<string, string>;
   args?: string[];
-  /** Relays outside, for the configuration. */
-  relays?: string[];
+  /** Members of the configuration file: of relays and addresses a quickstart takes none from the environment. */
+  config?: object;
   /** The data folder, where it is not to be a new one; who made it removes it. */
   data?: string;
 }
@@ -68,7 +68,7 @@ export class TestDaemon {
   async start(env: Record<string, string> = {}): Promise<this> {
     const ready = join(this.data, 'quickstart.json');
     rmSync(ready, { force: true });
-    if (this.#options.relays !== undefined) this.#configure(this.#options.relays);
+    if (this.#options.config !== undefined) this.#configure(this.#options.config);
     const args = [
       'start',
       '--quickstart',
@@ -129,11 +129,11 @@ export class TestDaemon {
     return readFileSync(this.quickstart.admin_nsec_file, 'utf8').trim();
   }
 
-  /** What a quickstart has made or would make, and relays in it: it takes none from the environment. */
-  #configure(relays: string[]): void {
+  /** What a quickstart has made or would make, with these members. */
+  #configure(members: object): void {
     const path = join(this.data, 'nsecbunker.json');
     const file = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : this.#newConfiguration();
-    writeFileSync(path, JSON.stringify({ ...file, nostr: { relays } }), { mode: 0o600 });
+    writeFileSync(path, JSON.stringify({ ...file, ...members }), { mode: 0o600 });
   }
 
   #newConfiguration() {

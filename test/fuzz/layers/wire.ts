@@ -110,8 +110,11 @@ function judgeFrame(frame: { type: string; event?: { raw: string } } | RefusedFr
   return { outcome: 'accepted', said: [], size: frame.event?.raw.length ?? 0 };
 }
 
+/** Whole strings of JSON, and one that does not end. */
+const STRINGS = /"(?:\\.|[^"\\])*"?/gs;
+
 const fits = (text: string) =>
-  Buffer.byteLength(text) <= frameLimit(MAX_CONTENT) && text.split('{').length <= MAX_OBJECTS + 1;
+  Buffer.byteLength(text) <= frameLimit(MAX_CONTENT) && text.replace(STRINGS, '').split('{').length <= MAX_OBJECTS + 1;
 
 const clientFrames: Layer = {
   name: 'client frame',

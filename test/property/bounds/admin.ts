@@ -32,12 +32,6 @@ export const ADMIN: readonly Bound[] = [
   { what: 'name of a policy', limit: 256, passes: (n) => policy({ name: x(n) }) },
   { what: 'description of a policy', limit: 1_024, passes: (n) => policy({ description: x(n) }) },
   { what: 'rules of a policy', limit: 500, passes: (n) => policy({ rules: Array(n).fill({ method: 'ping' }) }) },
-  {
-    what: 'rules of a policy, least',
-    limit: 1,
-    least: true,
-    passes: (n) => policy({ rules: Array(n).fill({ method: 'ping' }) }),
-  },
   { what: 'kind of a rule', limit: 65_535, passes: (kind) => rule({ kind }) },
   { what: 'uses of a rule, least', limit: 1, least: true, passes: (n) => rule({ use_count: n }) },
   { what: 'uses of a rule', limit: Number.MAX_SAFE_INTEGER, passes: (n) => rule({ use_count: n }) },
