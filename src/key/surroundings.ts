@@ -9,15 +9,13 @@ import type { KeyThread } from './thread.ts';
 /** How often keys got a thread, gave it back because others needed it, and lost it by a crash. */
 export type ThreadCounts = { activations: number; passivations: number; crashes: number };
 
-export const NO_THREAD = 'no thread could be started';
-
 /** What a key needs of the daemon around it. */
 export interface Surroundings extends KeySettings {
   /** Events that may wait for one key. */
   keyQueue: number;
   readonly clock: Clock;
   readonly events: ThreadCounts;
-  /** Null: NO_THREAD. */
+  /** Null when none can be started. */
   takeThread(): Promise<KeyThread | null>;
   /** A key has nothing more to do. */
   rested(): void;

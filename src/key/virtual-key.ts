@@ -8,7 +8,7 @@ import { Errands } from './errands.ts';
 import type { InFlight } from './in-flight.ts';
 import { laneOf } from './lanes.ts';
 import type { KeyToMain } from './protocol.ts';
-import { NO_THREAD, type Surroundings } from './surroundings.ts';
+import type { Surroundings } from './surroundings.ts';
 import type { KeyThread } from './thread.ts';
 import { verdictText } from './verdict-text.ts';
 
@@ -214,7 +214,8 @@ export class VirtualKey {
     const locks = this.#locks;
     const thread = await this.#around.takeThread();
     if (this.#over(locks)) return void thread?.end();
-    if (thread === null) return this.#crashed(NO_THREAD);
+    // That is not the key's fault: it is tried again for as long as it takes.
+    if (thread === null) return this.#crashed('no thread could be started', DEFAULT_RESTARTS.maxDelayMs);
 
     this.#thread = thread;
     let crashed = false;
@@ -343,7 +344,8 @@ export class VirtualKey {
     this.#settle();
   }
 
-  #crashed(reason: string): void {
+  /** @param whenOften how long it waits after too many crashes, ms; null: it is quarantined */
+  #crashed(reason: string, whenOften: number | null = null): void {
     this.#around.events.crashes++;
     for (const [seq, entry] of this.#inFlight) {
       entry.isSent = false;
@@ -352,9 +354,7 @@ export class VirtualKey {
       entry.incoming.verdict?.(false, 'error: the signer failed on this event');
     }
     this.#errands.start(null);
-    // Where no thread starts it is not the key that is at fault: it is tried again for as long as it takes.
-    const none = reason === NO_THREAD ? DEFAULT_RESTARTS.maxDelayMs : null;
-    const delay = this.#restarts.next(this.#around.clock.mono()) ?? none;
+    const delay = this.#restarts.next(this.#around.clock.mono()) ?? whenOften;
     if (delay === null) return this.#quarantine(`crash loop: ${reason}`);
     this.#around.log('error', `key actor crashed (${reason}), restarting`, { key: this.name, delayMs: delay });
     this.state = 'activating';
