@@ -1,6 +1,7 @@
 import type { Clock } from '../actor/clock.ts';
 import type { Body } from '../actor/protocol.ts';
 import type { AdminToMain, AutounlockState } from '../admin/protocol.ts';
+import { firstFew } from '../first-few.ts';
 import { type AutounlockInspection, type AutounlockSources, type UnlockResult, WRONG } from '../keystore/protocol.ts';
 import type { LogLine, Outcome } from '../policy/protocol.ts';
 import type { Custody, KeyGroup, KnownKey, Source } from './custody.ts';
@@ -96,9 +97,7 @@ export class Autounlock {
     if (this.#fault !== null) return [this.#fault];
     const missing = this.#missing();
     if (missing.length === 0) return [];
-    const named = missing.slice(0, NAMED).map(([name, error]) => `${name} (${error})`);
-    const more = missing.length > NAMED ? `, and ${missing.length - NAMED} more` : '';
-    return [`autounlock is incomplete: ${named.join(', ')}${more}`];
+    return [`autounlock is incomplete: ${firstFew(missing, ([name, error]) => `${name} (${error})`)}`];
   }
 
   #missing(): [name: string, error: string][] {
@@ -215,6 +214,4 @@ export class Autounlock {
   }
 }
 
-/** Keys that health names. */
-const NAMED = 10;
 const NOT_GIVEN = 'no passphrase is given for it';

@@ -1,10 +1,8 @@
+import { firstFew } from '../first-few.ts';
 import { KeystoreFiles } from '../keystore/files.ts';
 import type { Keys } from './keys.ts';
 
 type KeyRef = { name: string; pubkey: string };
-
-/** Names that one line tells. */
-const NAMED = 10;
 
 /** Keys with a row and no file: the keystore is another one than it was, or its disk is not there. */
 export class LostKeys {
@@ -26,10 +24,8 @@ export class LostKeys {
   /** One line about those that are still without one and were not deleted since; null where there is none. */
   reason(): string | null {
     if (this.#lost.length > 0) this.look(this.#lost.filter(({ pubkey }) => this.#keys.get(pubkey) !== undefined));
-    const names = this.#lost.map(({ name }) => name);
-    if (names.length === 0) return null;
-    const more = names.length > NAMED ? `, and ${names.length - NAMED} more` : '';
-    const named = `${names.slice(0, NAMED).join(', ')}${more}`;
+    if (this.#lost.length === 0) return null;
+    const named = firstFew(this.#lost, ({ name }) => name);
     return `the keystore ${this.#files.folder} has no file of ${named}: is keystore.dir right, and is its disk there?`;
   }
 

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { firstFew } from '../../first-few.ts';
 import { handOn } from '../../keystore/passphrase-port.ts';
 import { type ChangeResult, WRONG } from '../../keystore/protocol.ts';
 import type { Answer } from '../answer.ts';
@@ -11,8 +12,6 @@ import { type Call, method } from './method.ts';
 /** A thousand derivations, and ten thousand files that are replaced one by one, each durably. */
 const CHANGE_MS = 1_200_000;
 const EVERY = '*';
-/** Failed keys that the answer names. */
-const NAMED = 10;
 
 /**
  * `change_passphrase` [keyName or "*", old, new] -> ["ok"]: the key, or with "*" every key that the old passphrase opens,
@@ -51,9 +50,7 @@ async function change(keyName: string | null, desk: Desk, { admin, secrets }: Ca
   desk.wrongPassphrases.succeeded(...who);
   const { failed, untried = 0 } = changed;
   if (failed.length + untried === 0) return { ok: true, result: '["ok"]' };
-  const named = failed.slice(0, NAMED).map(({ name, error }) => `${name} (${error})`);
-  const more = failed.length > NAMED ? `, and ${failed.length - NAMED} more` : '';
-  const not = failed.length > 0 ? `; not so ${named.join(', ')}${more}` : '';
+  const not = failed.length > 0 ? `; not so ${firstFew(failed, ({ name, error }) => `${name} (${error})`)}` : '';
   return { ok: false, error: `${changed.changed} keys have the new passphrase${not}${untriedText(changed)}` };
 }
 
